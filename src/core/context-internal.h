@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef EVFI_CONTEXT_INTERNAL_H
+#define EVFI_CONTEXT_INTERNAL_H
+
+#include <evfuture/context.h>
+
+/* How many awaits a poll may start. */
+#define EVFI_BUDGET 128u
+
+/* In evf_context.flags: an operation that would wait is going to be dropped. */
+#define EVFI_LAST_POLL (1u << 0)
+
+/*
+ * Test builds: every await suspends once when it is first polled. It works by
+ * moving the credit of a root's context to its reserve, so that frames leave
+ * their fast path, and costs nothing while it is off.
+ */
+extern bool evfi_stress;
+
+static inline bool
+evfi_context_is_last(const evf_context *cx)
+{
+    return (cx->flags & EVFI_LAST_POLL) != 0;
+}
+
+/* The context of a root's poll: a full budget, and the request in force. */
+void evfi_context_init_root(evf_context *cx, const evf_waker *waker,
+    evf_executor *executor, int request);
+
+/*
+ * A context whose request is `request`: an error at a deadline, or 0 inside of a
+ * shield. It has a budget of its own meanwhile, because credit means that there
+ * is no request; evfi_context_settle() gives back what is left.
+ */
+void evfi_context_derive(evf_context *cx, const evf_context *from, int request);
+void evfi_context_settle(const evf_context *cx, evf_context *from);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <evfuture/frame.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/alloc-internal.h"
+#include "core/context-internal.h"
+#include "core/frame-internal.h"
+#include "core/future-internal.h"
+#include "core/misuse-internal.h"
+
+evfi_failure_fn *evfi_failure_noted;
+
+static const evf_frame_ops *
+ops_of(const evf_frame *frame)
+{
+    return (const evf_frame_ops *)frame->future.ops;
+}
+
+void *
+evf_frame_init(void *storage, const evf_frame_ops *ops)
+{
+    evf_frame *frame = storage;
+
+    if (frame == NULL) {
+        frame = evfi_allocate(ops->future.size);
+        if (frame == NULL)
+            return NULL;
+    } else if (frame->future.ops != NULL) {
+        evfi_misuse("a frame was initialised while it was in use");
+        return NULL;
+    }
+    memset(frame, 0, ops->future.size);
+    evf_future_init(&frame->future, &ops->future);
+    frame->future.dispose = ops->dispose;
+    frame->heap = storage == NULL;
+    return frame;
+}
+
+/* Whether EVF_STRESS makes the frame suspend before this await's first poll. */
+static bool
+stressed(evf_frame *frame, evf_context *cx)
+{
+    if (!evfi_stress || frame->polled || cx->request != 0 ||
+        evfi_context_is_last(cx))
+        return false;
+    frame->stressed = !frame->stressed;
+    if (frame->stressed)
+        evf_waker_wake_by_ref(&cx->waker);
+    return frame->stressed;
+}
+
+static enum evf_poll
+await_slowly(evf_frame *frame, evf_context *cx, intptr_t *value)
+{
+    void (*dispose)(void *result);
+
+    if (stressed(frame, cx))
+        return EVF_PENDING;
+    return evf_future_poll_child(
+        frame->child, cx, &frame->polled, value, &dispose);
+}
+
+enum evf_poll
+evfi_frame_await(
+    evf_frame *frame, evf_context *cx, uint32_t line, intptr_t *value)
+{
+    evf_future *child = frame->child;
+    struct evfi_budget *budget = cx->budget;
+
+    if (budget->credit > 0 && evfi_future_is_real(child)) {
+        /* evf_future_poll_child() where there is no request, in short. */
+        if (!frame->polled) {
+            frame->polled = true;
+            budget->credit--;
+        }
+        if (evfi_future_poll(child, cx) == EVF_PENDING) {
+            frame->line = line;
+            return EVF_PENDING;
+        }
+        *value = child->result;
+        evfi_future_drop_taken(child);
+    } else if (await_slowly(frame, cx, value) == EVF_PENDING) {
+        frame->line = line;
+        return EVF_PENDING;
+    }
+    frame->child = NULL;
+    return EVF_READY;
+}
+
+void
+evfi_frame_tried(
+    evf_frame *frame, evf_context *cx, uint32_t line, intptr_t error)
+{
+    const evf_frame_ops *ops = ops_of(frame);
+
+    if (cx->executor != NULL && evfi_failure_noted != NULL)
+        evfi_failure_noted(cx->executor, ops, line, (int)error);
+}
+
+/*
+ * The switch of EVF_BEGIN met a state for which it has no label. True if there
+ * is nothing to be done but to return.
+ */
+bool
+evfi_frame_lost(evf_frame *frame, uint32_t line, intptr_t *result)
+{
+    evf_future *child = frame->child;
+
+    if (line == EVFI_LINE_ENDED) {
+        frame->line = line;
+        evfi_misuse("an async function was polled after its end");
+        return true;
+    }
+    *result = -EINVAL;
+    frame->child = NULL;
+    evf_future_drop(child);
+    evfi_misuse(line == EVFI_LINE_RUNNING
+            ? "an async function returned without EVF_RETURN"
+            : "an async function awaits inside a nested switch");
+    return false;
+}
+
+void
+evfi_frame_drop(evf_future *self)
+{
+    evf_frame *frame = (evf_frame *)self;
+    const evf_frame_ops *ops = ops_of(frame);
+    evf_future *child = frame->child;
+
+    frame->child = NULL;
+    evf_future_drop(child);
+    if (frame->line == EVFI_LINE_RUNNING)
+        evfi_misuse("an async function returned without EVF_RETURN");
+    if (frame->line != EVFI_LINE_ENDED) {
+        frame->line = EVFI_LINE_FINALLY;
+        ops->future.poll(self, NULL);
+    }
+    self->ops = NULL;
+    if (frame->heap)
+        evfi_release(frame);
+}
+
+void
+evfi_frame_visit(evf_future *self, evf_visit_fn *fn, void *arg)
+{
+    evf_frame *frame = (evf_frame *)self;
+    const evf_frame_ops *ops = ops_of(frame);
+    const char *slash = strrchr(ops->file, '/');
+    const char *file = slash != NULL ? slash + 1 : ops->file;
+    char where[256];
+
+    if (frame->line == EVFI_LINE_START)
+        snprintf(where, sizeof(where), "%s, not begun", ops->function);
+    else if (frame->line >= EVFI_LINE_ENDED)
+        snprintf(where, sizeof(where), "%s, running", ops->function);
+    else
+        snprintf(where, sizeof(where), "%s at %s:%u", ops->function, file,
+            (unsigned)frame->line);
+    fn(arg, NULL, where);
+    if (frame->child != NULL)
+        fn(arg, frame->child, NULL);
+}

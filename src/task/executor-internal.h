@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef EVFI_EXECUTOR_INTERNAL_H
+#define EVFI_EXECUTOR_INTERNAL_H
+
+#include <event2/event_struct.h>
+#include <evfuture/executor.h>
+#include <evfuture/frame.h>
+#include <evfuture/task.h>
+
+#include "core/list-internal.h"
+#include "reactor/reactor-internal.h"
+
+/* How many tasks a turn polls. */
+#define EVFI_TURN 128u
+
+/* What the evtimer `kick` is armed for. */
+enum evfi_kick {
+    EVFI_KICK_NONE,
+    EVFI_KICK_SPAWN, /* a turn in the next pass */
+    EVFI_KICK_REST   /* the rest of a turn, when nothing of the host's waits */
+};
+
+/*
+ * A root whose future is being polled or dropped, on the stack of whoever does
+ * it. There are several when a poll or an EVF_FINALLY ends another task.
+ */
+struct evfi_running {
+    evf_task *task;
+    struct evfi_running *previous;
+};
+
+/* One EVF_TRY that failed. */
+struct evfi_failure {
+    const evf_frame_ops *ops;
+    uint32_t line;
+    int error;
+    uint64_t at; /* ms of the clock */
+};
+
+#define EVFI_FAILURES 16u
+
+struct evf_executor {
+    evf_reactor reactor; /* first: an executor's reactor is the executor */
+    uint32_t refs;       /* its owner, and turns that are on the stack */
+    bool closing;
+    bool turning;   /* in a turn: what is queued needs no event */
+    bool scheduled; /* a turn will come: run is active or kick armed */
+    bool rest_active;
+    bool kept;         /* `keep` is added */
+    bool priority_set; /* `priority` is the program's choice */
+    enum evfi_kick kick_for;
+    unsigned overtaken; /* passes in a row that `rest` has waited */
+    int priority;
+    int priorities;  /* the base's number, when `run` and `rest` were set */
+    uint64_t streak; /* when turns that left something began; 0: not now */
+    uint64_t now;    /* the turn's time in ms, coarse */
+    size_t live;     /* roots that are no daemons */
+    size_t holds;
+    evf_task *head, **tail;       /* the FIFO; each member is referenced */
+    struct evfi_running *running; /* innermost first */
+    evf_task *doomed;        /* to end when the poll they contain returns */
+    struct evfi_list tasks;  /* roots, in the order of spawning */
+    struct evfi_list groups; /* whose children run here */
+    struct event run, rest, kick, keep;
+    struct evfi_failure failures[EVFI_FAILURES];
+    unsigned failed; /* how many there have been */
+};
+
+/*
+ * The executor that polls, of each thread. Initial-exec: one load where the
+ * general model calls a function.
+ */
+#if defined(__GNUC__)
+__attribute__((tls_model("initial-exec")))
+#endif
+extern _Thread_local evf_executor *evfi_current;
+
+/* Sees to a turn, because something was queued or a deadline has passed. */
+void evfi_executor_schedule(evf_executor *executor);
+
+/* The same for a spawn, when the host may still be setting its base up. */
+void evfi_executor_schedule_spawned(evf_executor *executor);
+
+/* Makes libevent's loop stay, or not, after `live` or `holds` changed. */
+void evfi_executor_keep(evf_executor *executor);
+
+void evfi_executor_unref(evf_executor *executor);
+
+/* Sets up the four events; deletes them. */
+void evfi_turn_init(evf_executor *executor);
+void evfi_turn_done(evf_executor *executor);
+
+/* The innermost task that is running, or NULL. */
+static inline evf_task *
+evfi_executor_running(const evf_executor *executor)
+{
+    if (executor == NULL || executor->running == NULL)
+        return NULL;
+    return executor->running->task;
+}
+
+#endif

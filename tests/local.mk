@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-3-Clause
+
+# --- Unit tests: a Check program for each concept -------------------------
+
+# They link the objects, not the shared library, and so reach its internals.
+unit_tests = \
+	tests/test-alloc \
+	tests/test-block-on \
+	tests/test-channel \
+	tests/test-completer \
+	tests/test-connect \
+	tests/test-context \
+	tests/test-dump \
+	tests/test-executor \
+	tests/test-frame \
+	tests/test-future \
+	tests/test-group \
+	tests/test-interest \
+	tests/test-interval \
+	tests/test-join \
+	tests/test-listener \
+	tests/test-message \
+	tests/test-misuse \
+	tests/test-op \
+	tests/test-reactor \
+	tests/test-read \
+	tests/test-reader \
+	tests/test-select \
+	tests/test-shield \
+	tests/test-sleep \
+	tests/test-socket \
+	tests/test-task \
+	tests/test-timeout \
+	tests/test-turn \
+	tests/test-wait-fd \
+	tests/test-waker \
+	tests/test-wheel \
+	tests/test-write \
+	tests/test-yield
+
+# Check programs that take longer: not under Valgrind, where they take hours.
+long_tests = \
+	tests/fuzz
+
+# Check programs that are not named after a concept.
+wide_tests = \
+	tests/sweep
+
+tests_libsupport_la_SOURCES = \
+	tests/support.c \
+	tests/support.h
+
+# For every program that names no libraries of its own: the Check programs.
+LDADD = \
+	tests/libsupport.la \
+	libevfuture-internal.la \
+	$(LIBEVENT_CORE_LIBS) \
+	$(CHECK_LIBS)
+
+# --- Usage programs: what a user would write ------------------------------
+
+# `make check` links them to the library of the build, `make installcheck`
+# compiles each of them anew with what pkg-config says of the installed one.
+usage_programs =
+
+if HAVE_LIBEVENT_EXTRA
+usage_programs +=
+endif
+
+# --- Scripts --------------------------------------------------------------
+
+script_tests = \
+	tests/check-exports \
+	tests/compile/run
+
+# The example programs against real clients.
+example_tests = \
+	tests/examples/retrofit.sh
+
+# --- Running them ---------------------------------------------------------
+
+if HAVE_CHECK
+check_LTLIBRARIES += tests/libsupport.la
+check_PROGRAMS += $(unit_tests) $(wide_tests) $(long_tests) $(usage_programs)
+TESTS += \
+	$(unit_tests) \
+	$(wide_tests) \
+	$(long_tests) \
+	$(usage_programs) \
+	$(script_tests) \
+	$(example_tests)
+endif
+
+TEST_EXTENSIONS = .sh
+SH_LOG_COMPILER = bash
+
+AM_TESTS_ENVIRONMENT = \
+	EXAMPLES_DIR='$(abs_top_builddir)/examples'; export EXAMPLES_DIR; \
+	EVF_LIBDIR='$(abs_top_builddir)/.libs'; export EVF_LIBDIR; \
+	EVF_SRCDIR='$(abs_top_srcdir)'; export EVF_SRCDIR; \
+	EVF_CC='$(CC)'; export EVF_CC; \
+	EVF_CPPFLAGS='$(CPPFLAGS) $(LIBEVENT_CORE_CFLAGS)'; \
+	export EVF_CPPFLAGS;
+
+check-local:
+if HAVE_CHECK
+else
+	@echo "make check: configure found no Check >= 0.11" >&2; exit 1
+endif
+
+# Adds up what the Check programs of the last `make check` wrote.
+check-sum:
+	@$(SHELL) $(srcdir)/tests/sum-checks $(TEST_LOGS)
+
+# The same after a `make check`, whatever came of that.
+check-summed:
+	@status=0; \
+	$(MAKE) $(AM_MAKEFLAGS) check || status=1; \
+	$(MAKE) $(AM_MAKEFLAGS) -s --no-print-directory check-sum || status=1; \
+	exit $$status
+
+check-examples:
+	@$(MAKE) $(AM_MAKEFLAGS) check-summed TESTS='$(example_tests)'
+
+check-long:
+	@EVF_FUZZ_SEEDS=10000; export EVF_FUZZ_SEEDS; \
+	CK_TIMEOUT_MULTIPLIER=100; export CK_TIMEOUT_MULTIPLIER; \
+	$(MAKE) $(AM_MAKEFLAGS) check-summed TESTS='$(long_tests)'
+
+check-valgrind:
+	@CK_TIMEOUT_MULTIPLIER=20; export CK_TIMEOUT_MULTIPLIER; \
+	$(MAKE) $(AM_MAKEFLAGS) check-summed \
+	    TESTS='$(unit_tests) $(wide_tests) $(usage_programs)' \
+	    LOG_COMPILER='$(LIBTOOL) --mode=execute $(VALGRIND)'
+
+VALGRIND = valgrind --quiet --error-exitcode=99 --leak-check=full \
+	--errors-for-leak-kinds=definite,indirect --num-callers=24
+
+# Every one-line sabotage of the library must be seen by its test.  One mutant:
+# make mutants MUTANTS=017
+mutants: libevfuture-internal.la $(check_LTLIBRARIES) $(check_PROGRAMS)
+	@EVF_SRCDIR='$(abs_top_srcdir)' \
+	EVF_COMPILE='$(MUTANT_COMPILE)' \
+	EVF_LINK='$(CCLD) $(AM_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS)' \
+	EVF_LIBS='$(LIBEVENT_CORE_LIBS) $(CHECK_LIBS) $(LIBS)' \
+	$(abs_top_srcdir)/tests/mutants/run $(MUTANTS)
+
+MUTANT_COMPILE = $(CC) $(DEFS) $(CPPFLAGS) $(LIBEVENT_CORE_CFLAGS) \
+	$(CHECK_CPPFLAGS) $(AM_CFLAGS) $(CFLAGS)
+
+installcheck-local:
+	@DESTDIR='$(DESTDIR)' pkgconfigdir='$(pkgconfigdir)' libdir='$(libdir)' \
+	PKG_CONFIG='$(PKG_CONFIG)' CC='$(CC)' USAGE_CFLAGS='$(USAGE_CFLAGS)' \
+	$(SHELL) $(srcdir)/tests/installcheck $(srcdir)/tests/usage
+
+EXTRA_DIST += \
+	tests/abi \
+	tests/check-exports \
+	tests/compile \
+	tests/examples \
+	tests/installcheck \
+	tests/mutants \
+	tests/sum-checks \
+	tests/usage
+
+.PHONY: check-examples check-long check-sum check-summed check-valgrind \
+	mutants
