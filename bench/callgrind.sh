@@ -100,7 +100,9 @@ section_micro() {
     gate 'timer, dearest of the six / cheapest' 1.5
 }
 
-# functions FILE: instructions and name of each function, one a line.
+# functions FILE: instructions, name and object of each function, one a line,
+# tabs between. What was inlined into a function from other files has a line of
+# its own, without the object.
 functions() {
     callgrind_annotate --threshold=100 --show-percs=no --auto=no "$1" |
         awk '/^ *[0-9][0-9,]* / && !/PROGRAM TOTALS/ {
@@ -114,7 +116,7 @@ functions() {
                 $0 = substr($0, 1, RSTART - 1)
             }
             sub(/^[^:]*:/, "")
-            print n "\t" $0 " [" object "]"
+            print n "\t" $0 "\t" object
         }'
 }
 
@@ -124,12 +126,18 @@ print_profile() {
     {
         functions "$work/$2" | sed 's/^/-/'
         functions "$work/$3"
-    } | awk -F '\t' -v trips="$4" '{ n[$2] += $1; total += $1 }
+    } | awk -F '\t' -v trips="$4" '
+        {
+            n[$2] += $1
+            total += $1
+            if ($3 != "")
+                object[$2] = "[" $3 "]"
+        }
         END {
             printf "%12.1f  all\n", total / trips
             for (f in n)
                 if (n[f] / trips >= 0.5)
-                    printf "%12.1f  %s\n", n[f] / trips, f
+                    printf "%12.1f  %s %s\n", n[f] / trips, f, object[f]
         }' | sort -rg
 }
 

@@ -7,7 +7,7 @@
 #
 # Nothing here is built or run otherwise.
 
-BENCH_PROGRAMS = \
+bench_binaries = \
 	bench/echo-bufferevent \
 	bench/echo-epoll \
 	bench/echo-evfuture \
@@ -15,8 +15,8 @@ BENCH_PROGRAMS = \
 	bench/load \
 	bench/micro
 
-EXTRA_PROGRAMS += $(BENCH_PROGRAMS)
-CLEANFILES += $(BENCH_PROGRAMS)
+EXTRA_PROGRAMS += $(bench_binaries)
+CLEANFILES += $(bench_binaries)
 
 bench_echo_bufferevent_SOURCES = \
 	bench/echo-bufferevent.c bench/serve.c bench/serve.h
@@ -50,7 +50,7 @@ EXTRA_DIST += \
 	bench/table.sh \
 	bench/time.sh
 
-bench: $(BENCH_PROGRAMS)
+bench: $(bench_binaries)
 	BENCH_BIN=$(abs_builddir)/bench $(srcdir)/bench/run $(SECTIONS)
 
 .PHONY: bench

@@ -18,6 +18,7 @@ unit_tests = \
 	tests/test-interest \
 	tests/test-interval \
 	tests/test-join \
+	tests/test-list \
 	tests/test-listener \
 	tests/test-message \
 	tests/test-misuse \
@@ -35,6 +36,7 @@ unit_tests = \
 	tests/test-wait-fd \
 	tests/test-waker \
 	tests/test-wheel \
+	tests/test-wheel-model \
 	tests/test-write \
 	tests/test-yield
 
@@ -46,7 +48,14 @@ long_tests = \
 wide_tests = \
 	tests/sweep
 
+tests_fuzz_SOURCES = \
+	tests/fuzz.c \
+	tests/fuzz-world.c \
+	tests/fuzz-world.h
+
 tests_libsupport_la_SOURCES = \
+	tests/foreign.c \
+	tests/foreign.h \
 	tests/support.c \
 	tests/support.h
 
@@ -61,20 +70,45 @@ LDADD = \
 
 # `make check` links them to the library of the build, `make installcheck`
 # compiles each of them anew with what pkg-config says of the installed one.
-usage_programs =
+usage_programs = \
+	tests/usage/by-hand \
+	tests/usage/callbacks \
+	tests/usage/deadline \
+	tests/usage/drain \
+	tests/usage/echo \
+	tests/usage/host-fd \
+	tests/usage/periodic
 
 if HAVE_LIBEVENT_EXTRA
-usage_programs +=
+usage_programs += \
+	tests/usage/dial \
+	tests/usage/http
 endif
+
+usage_libs = libevfuture.la $(LIBEVENT_CORE_LIBS)
+tests_usage_by_hand_LDADD = $(usage_libs)
+tests_usage_callbacks_LDADD = $(usage_libs)
+tests_usage_deadline_LDADD = $(usage_libs)
+tests_usage_dial_LDADD = $(LIBEVENT_EXTRA_LIBS) $(usage_libs)
+tests_usage_drain_LDADD = $(usage_libs)
+tests_usage_echo_LDADD = $(usage_libs)
+tests_usage_host_fd_LDADD = $(usage_libs)
+tests_usage_http_LDADD = $(LIBEVENT_EXTRA_LIBS) $(usage_libs)
+tests_usage_periodic_LDADD = $(usage_libs)
 
 # --- Scripts --------------------------------------------------------------
 
 script_tests = \
 	tests/check-exports \
-	tests/compile/run
+	tests/compile/run \
+	tests/docs.sh
 
 # The example programs against real clients.
 example_tests = \
+	tests/examples/callback-to-future.sh \
+	tests/examples/chapter.sh \
+	tests/examples/echo-server.sh \
+	tests/examples/line-chat.sh \
 	tests/examples/retrofit.sh
 
 # --- Running them ---------------------------------------------------------
@@ -157,6 +191,7 @@ EXTRA_DIST += \
 	tests/abi \
 	tests/check-exports \
 	tests/compile \
+	tests/docs.sh \
 	tests/examples \
 	tests/installcheck \
 	tests/mutants \

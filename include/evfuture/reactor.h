@@ -37,7 +37,7 @@ struct evfi_entry;
 typedef struct evf_interest {
     evf_event event;   /* as registered */
     uint32_t occurred; /* the signals that it fired with; 0 before */
-    uint32_t reserved;
+    int32_t error; /* why it was woken without any */
     struct evfi_entry *entry; /* NULL unless registered */
     struct evfi_list link;
     evf_waker waker;

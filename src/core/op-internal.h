@@ -46,6 +46,27 @@ evfi_op_claim(evf_op *op, const evf_future_ops *ops)
     return head;
 }
 
+/*
+ * The same with nothing zeroed but the head, for operations that are made often
+ * and set every field that they will read.
+ */
+static inline void *
+evfi_op_claim_head(evf_op *op, const evf_future_ops *ops)
+{
+    struct evfi_op *head = (struct evfi_op *)op;
+
+    if (op == NULL) {
+        head = evfi_allocate(ops->size);
+        if (head == NULL)
+            return NULL;
+    } else if (op->future.ops != NULL) {
+        return evf_future_failed(-EBUSY);
+    }
+    *head = (struct evfi_op){.heap = op == NULL};
+    evf_future_init(&head->future, ops);
+    return head;
+}
+
 /* What a drop ends with: the storage is free again. */
 static inline void
 evfi_op_release(struct evfi_op *head)

@@ -16,13 +16,17 @@ read_clock(clockid_t id, bool *fraction)
 }
 
 uint64_t
-evfi_clock_now(const evf_reactor *reactor)
+evfi_clock_real(void)
 {
     bool fraction;
 
-    if (reactor->paused)
-        return reactor->paused_now;
     return read_clock(CLOCK_MONOTONIC, &fraction);
+}
+
+uint64_t
+evfi_clock_now(const evf_reactor *reactor)
+{
+    return reactor->paused ? reactor->paused_now : evfi_clock_real();
 }
 
 uint64_t

@@ -53,7 +53,10 @@ void evfi_reactor_end(evf_reactor *reactor);
 /* Milliseconds of the clock, rounded down. */
 uint64_t evfi_clock_now(const evf_reactor *reactor);
 
-/* The same, cheap, and up to a clock interrupt late: for the dump's ages. */
+/* The same of the real clock, which goes on: for what the host waits for. */
+uint64_t evfi_clock_real(void);
+
+/* evfi_clock_now(), cheap and up to an interrupt late: for the dump's ages. */
 uint64_t evfi_clock_coarse(const evf_reactor *reactor);
 
 /* The first millisecond that is at least `ms` after this moment. */

@@ -30,20 +30,3 @@ evfi_reactor_done(evf_reactor *reactor)
     reactor->spare = NULL;
     reactor->size = 0;
 }
-
-int
-evf_reactor_add_io_event_interest(evf_reactor *reactor, int fd,
-    evf_interest *interest, evf_event event, const evf_waker *waker)
-{
-    struct evfi_entry *entry;
-    int err;
-
-    if (reactor == NULL || interest == NULL || waker == NULL)
-        return -EINVAL;
-    if (reactor->closing)
-        return -ESHUTDOWN;
-    err = evfi_entry_check(event);
-    if (err == 0)
-        err = evfi_entry_find(&entry, reactor, fd);
-    return err < 0 ? err : evfi_entry_wait(entry, interest, event, waker);
-}

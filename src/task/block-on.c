@@ -30,7 +30,7 @@ evf_block_on(evf_executor *executor, evf_future *future)
     int err = 0;
 
     if (executor == NULL || executor->turning || executor->closing ||
-        executor->running != NULL) {
+        evfi_executor_is_running(executor)) {
         evf_future_drop(future);
         return executor == NULL ? -EINVAL : -EDEADLK;
     }

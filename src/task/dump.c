@@ -41,8 +41,7 @@ visit(void *arg, evf_future *child, const char *note)
 static const char *
 state_of(const evf_task *task)
 {
-    if (task->executor->running != NULL &&
-        task->executor->running->task == task)
+    if (task->running)
         return "running";
     return task->queued ? "queued" : "pending";
 }

@@ -23,20 +23,71 @@ container_of(const evf_task *task)
     return NULL;
 }
 
-/* From each root that is running up to whatever contains it. */
+/*
+ * A walk over all that is running, and from each up to whatever contains it. It
+ * leaves the way where that meets another one that is running, so that dropping
+ * a chain of joins is not cubic, and (Brent's way) where it meets itself: two
+ * tasks that join each other wait forever, but stop nobody else.
+ */
+struct walk {
+    const struct evfi_running *next;
+    const evf_task *at, *mark;
+    unsigned steps;
+};
+
+static void
+walk_begin(struct walk *walk)
+{
+    walk->next = evfi_thread.running;
+    walk->at = NULL;
+}
+
+static const evf_task *
+walk_on(struct walk *walk)
+{
+    const evf_task *outer = walk->at != NULL ? container_of(walk->at) : NULL;
+
+    if (outer != NULL && !outer->running && outer != walk->mark) {
+        walk->at = outer;
+        walk->steps++;
+        if ((walk->steps & (walk->steps - 1)) == 0)
+            walk->mark = outer;
+        return outer;
+    }
+    if (walk->next == NULL)
+        return NULL;
+    walk->at = walk->next->task;
+    walk->next = walk->next->previous;
+    walk->mark = walk->at;
+    walk->steps = 0;
+    return walk->at;
+}
+
 bool
 evfi_task_is_running(const evf_task *task)
 {
-    const struct evfi_running *running;
     const evf_task *outer;
+    struct walk walk;
 
-    if (task->executor == NULL)
-        return false;
-    for (running = task->executor->running; running != NULL;
-         running = running->previous)
-        for (outer = running->task; outer != NULL; outer = container_of(outer))
-            if (outer == task)
-                return true;
+    if (task->running)
+        return true;
+    walk_begin(&walk);
+    while ((outer = walk_on(&walk)) != NULL)
+        if (outer == task)
+            return true;
+    return false;
+}
+
+bool
+evfi_executor_is_running(const evf_executor *executor)
+{
+    const evf_task *outer;
+    struct walk walk;
+
+    walk_begin(&walk);
+    while ((outer = walk_on(&walk)) != NULL)
+        if (outer->executor == executor)
+            return true;
     return false;
 }
 
@@ -56,9 +107,9 @@ evfi_task_set_container(evf_task **slot, evf_task *task)
 
 /* Ends those whose time has come; the others are for an outer call to end. */
 void
-evfi_task_end_doomed(evf_executor *executor)
+evfi_task_end_doomed(void)
 {
-    evf_task *task, **place = &executor->doomed;
+    evf_task *task, **place = &evfi_thread.doomed;
 
     while ((task = *place) != NULL) {
         if (!task->ended && evfi_task_is_running(task)) {
@@ -70,29 +121,24 @@ evfi_task_end_doomed(evf_executor *executor)
         task->result = 0;
         evfi_task_end(task);
         evfi_task_unref(task);
-        place = &executor->doomed; /* ending one may have changed the list */
+        place = &evfi_thread.doomed; /* which that may have changed */
     }
 }
 
-/*
- * Under a foreign executor (NULL) nothing of ours can end a child while it is
- * polled: its group is on the stack too, and dropping that is misuse.
- */
 static void
-enter(evf_executor *executor, struct evfi_running *running, evf_task *task)
+enter(struct evfi_running *running, evf_task *task)
 {
-    if (executor == NULL)
-        return;
     running->task = task;
-    running->previous = executor->running;
-    executor->running = running;
+    running->previous = evfi_thread.running;
+    evfi_thread.running = running;
+    task->running = true;
 }
 
 static void
-leave(evf_executor *executor, const struct evfi_running *running)
+leave(const struct evfi_running *running)
 {
-    if (executor != NULL)
-        executor->running = running->previous;
+    running->task->running = false;
+    evfi_thread.running = running->previous;
 }
 
 enum evf_poll
@@ -100,20 +146,20 @@ evfi_task_poll(evf_task *task, evf_executor *executor, intptr_t *result,
     void (**dispose)(void *result))
 {
     evf_waker waker = {&evfi_task_waker_ops, task};
-    evf_executor *outer = evfi_current;
+    evf_executor *outer = evfi_thread.current;
     struct evfi_running running;
     enum evf_poll poll;
     evf_context cx;
 
     evfi_context_init_root(&cx, &waker, executor, task->request);
-    enter(executor, &running, task);
-    evfi_current = executor;
+    enter(&running, task);
+    evfi_thread.current = executor;
     poll = evf_future_poll_child(
         task->future, &cx, &task->polled, result, dispose);
     if (poll == EVF_READY)
         task->future = NULL;
-    evfi_current = outer;
-    leave(executor, &running);
+    evfi_thread.current = outer;
+    leave(&running);
     return poll;
 }
 
@@ -138,8 +184,8 @@ doom(evf_task *task)
         return 1;
     task->doomed = true;
     task->counted.refs++;
-    task->next_doomed = task->executor->doomed;
-    task->executor->doomed = task;
+    task->next_doomed = evfi_thread.doomed;
+    evfi_thread.doomed = task;
     return 1;
 }
 
@@ -156,12 +202,11 @@ evfi_task_end(evf_task *task)
         return 0;
     forget(task, executor);
     task->future = NULL;
-    enter(executor, &running, task);
+    enter(&running, task);
     evf_future_drop(future);
-    leave(executor, &running);
+    leave(&running);
     task->executor = NULL;
-    if (executor != NULL)
-        evfi_task_end_doomed(executor);
+    evfi_task_end_doomed();
     evfi_task_unref(task);
     return 0;
 }
@@ -207,11 +252,8 @@ evfi_task_deliver(
 void
 evfi_task_shutdown(evf_task *task)
 {
-    enum evfi_task_kind kind = (enum evfi_task_kind)task->kind;
-
     task->counted.refs++;
     evfi_task_end(task);
-    if ((enum evfi_task_kind)task->kind == kind)
-        deliver(task, -ESHUTDOWN, NULL);
+    deliver(task, -ESHUTDOWN, NULL);
     evfi_task_unref(task);
 }

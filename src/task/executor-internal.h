@@ -21,12 +21,22 @@ enum evfi_kick {
 };
 
 /*
- * A root whose future is being polled or dropped, on the stack of whoever does
+ * A task whose future is being polled or dropped, on the stack of whoever does
  * it. There are several when a poll or an EVF_FINALLY ends another task.
  */
 struct evfi_running {
     evf_task *task;
     struct evfi_running *previous;
+};
+
+/*
+ * What a thread does. It is the thread's and not an executor's, because a task
+ * of one executor may join a task of another, which then is inside of it.
+ */
+struct evfi_thread {
+    evf_executor *current;        /* whose task is being polled, or NULL */
+    struct evfi_running *running; /* innermost first */
+    evf_task *doomed;             /* to end when what they contain returns */
 };
 
 /* One EVF_TRY that failed. */
@@ -56,9 +66,7 @@ struct evf_executor {
     uint64_t now;    /* the turn's time in ms, coarse */
     size_t live;     /* roots that are no daemons */
     size_t holds;
-    evf_task *head, **tail;       /* the FIFO; each member is referenced */
-    struct evfi_running *running; /* innermost first */
-    evf_task *doomed;        /* to end when the poll they contain returns */
+    evf_task *head, **tail;  /* the FIFO; each member is referenced */
     struct evfi_list tasks;  /* roots, in the order of spawning */
     struct evfi_list groups; /* whose children run here */
     struct event run, rest, kick, keep;
@@ -66,14 +74,11 @@ struct evf_executor {
     unsigned failed; /* how many there have been */
 };
 
-/*
- * The executor that polls, of each thread. Initial-exec: one load where the
- * general model calls a function.
- */
+/* Initial-exec: one load where the general model calls a function. */
 #if defined(__GNUC__)
 __attribute__((tls_model("initial-exec")))
 #endif
-extern _Thread_local evf_executor *evfi_current;
+extern _Thread_local struct evfi_thread evfi_thread;
 
 /* Sees to a turn, because something was queued or a deadline has passed. */
 void evfi_executor_schedule(evf_executor *executor);
@@ -90,13 +95,7 @@ void evfi_executor_unref(evf_executor *executor);
 void evfi_turn_init(evf_executor *executor);
 void evfi_turn_done(evf_executor *executor);
 
-/* The innermost task that is running, or NULL. */
-static inline evf_task *
-evfi_executor_running(const evf_executor *executor)
-{
-    if (executor == NULL || executor->running == NULL)
-        return NULL;
-    return executor->running->task;
-}
+/* Whether one of its tasks is running, or contains what is. */
+bool evfi_executor_is_running(const evf_executor *executor);
 
 #endif

@@ -16,7 +16,7 @@
 #include "task/group-internal.h"
 #include "task/task-internal.h"
 
-_Thread_local evf_executor *evfi_current;
+_Thread_local struct evfi_thread evfi_thread;
 
 static void
 reactor_wants_turn(evf_reactor *reactor)
@@ -45,7 +45,7 @@ note_failure(
     f->ops = ops;
     f->line = line;
     f->error = error;
-    f->at = executor->now;
+    f->at = evfi_clock_coarse(&executor->reactor);
 }
 
 static void
@@ -137,7 +137,7 @@ evf_executor_free(evf_executor *executor)
 {
     if (executor == NULL)
         return 0;
-    if (executor->running != NULL || executor->closing) {
+    if (executor->closing || evfi_executor_is_running(executor)) {
         evfi_misuse("an executor was freed inside one of its polls or drops");
         return -EINVAL;
     }
@@ -155,7 +155,7 @@ evf_executor_free(evf_executor *executor)
 evf_executor *
 evf_executor_current(void)
 {
-    return evfi_current;
+    return evfi_thread.current;
 }
 
 struct event_base *

@@ -113,28 +113,39 @@ end_child(evf_task *child)
     evfi_task_unref(child);
 }
 
-/* Children that have not started, and need not, end where they are. */
+static bool
+must_start(const evf_task *child)
+{
+    return evfi_future_is_real(child->future) &&
+        (child->future->ops->flags & EVF_STARTS) != 0;
+}
+
+/*
+ * Children that have not started, and need not, end where they are. Their drops
+ * may add others, or be the end of the group, so those which stay go round in
+ * the list itself.
+ */
 static void
 drop_waiting(evf_group *group, int error)
 {
-    struct evfi_list kept, *link;
+    struct evfi_list *link;
     evf_task *child;
 
-    evfi_list_init(&kept);
-    while ((link = evfi_list_first(&group->waiting)) != NULL) {
+    for (size_t n = group->queued; n > 0; n--) {
+        link = evfi_list_first(&group->waiting);
+        if (link == NULL)
+            return;
         child = evf_container_of(link, evf_task, link);
         evfi_list_remove(link);
-        if (evfi_future_is_real(child->future) &&
-            (child->future->ops->flags & EVF_STARTS)) {
-            evfi_list_append(&kept, link);
+        if (must_start(child)) {
+            evfi_list_append(&group->waiting, link);
             continue;
         }
         group->queued--;
-        end_child(child);
         if (group->failure == 0)
             group->failure = error;
+        end_child(child);
     }
-    evfi_list_splice(&kept, &group->waiting);
 }
 
 /* Makes the request in force be every child's. */
@@ -328,7 +339,7 @@ evf_group_future(evf_group *group)
     group->handed = true;
     group->refs++;
     evfi_task_set_container(
-        &group->container, evfi_executor_running(evfi_current));
+        &group->container, evfi_task_running());
     return &group->future;
 }
 
@@ -369,6 +380,7 @@ poll_ready(evf_group *group)
         if (!child->ended &&
             evfi_task_poll(child, NULL, &result, &dispose) == EVF_READY)
             evfi_task_deliver(child, result, dispose);
+        evfi_task_end_doomed();
         evfi_task_unref(child);
     }
 }
@@ -381,7 +393,7 @@ group_poll(evf_future *self, evf_context *cx)
 
     group->polled = true;
     evfi_task_set_container(
-        &group->container, evfi_executor_running(cx->executor));
+        &group->container, evfi_task_running());
     if (group->executor != cx->executor)
         move(group, cx->executor);
     evfi_waker_update(&group->waker, &cx->waker);

@@ -23,7 +23,7 @@ task_join_poll(evf_future *self, evf_context *cx)
 
     if (!task->ended) {
         evfi_task_set_container(
-            &task->handle.container, evfi_executor_running(cx->executor));
+            &task->handle.container, evfi_task_running());
         evfi_waker_update(&task->handle.waker, &cx->waker);
         if (cx->request != 0)
             evfi_task_request(task, cx->request);
@@ -84,6 +84,6 @@ evf_task_join(evf_op *op, evf_task *task)
     join->task = task;
     task->kind = EVFI_TASK_JOINED;
     evfi_task_set_container(&task->handle.container,
-        task->ended ? NULL : evfi_executor_running(evfi_current));
+        task->ended ? NULL : evfi_task_running());
     return &join->op.future;
 }

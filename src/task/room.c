@@ -5,8 +5,9 @@
 #include "core/op-internal.h"
 
 /*
- * A slot that has come free is granted to the first room that waits, and is
- * nobody else's until that is polled or dropped.
+ * A slot that has come free is granted to the first room that waits, and is no
+ * other room's until that is polled or dropped. A child that was added without
+ * asking may take it all the same; then the room is the first again.
  */
 struct room {
     struct evfi_op op;
@@ -55,17 +56,21 @@ room_poll(evf_future *self, evf_context *cx)
 {
     struct room *room = (struct room *)self;
     evf_group *group = room->group;
-    bool first = !evfi_list_linked(&room->link);
+    bool called = room->granted;
 
-    if (room->granted || evfi_group_is_shut(group) ||
-        (first && evfi_list_empty(&group->rooms) && has_slot(group))) {
+    give_back(room);
+    if (evfi_group_is_shut(group)) {
         evfi_list_remove(&room->link);
-        give_back(room);
-        return evf_future_ready(
-            self, evfi_group_is_shut(group) ? -ESHUTDOWN : 0);
+        return evf_future_ready(self, -ESHUTDOWN);
     }
-    if (first)
-        evfi_list_append(&group->rooms, &room->link);
+    if (!evfi_list_linked(&room->link)) {
+        if ((called || evfi_list_empty(&group->rooms)) && has_slot(group))
+            return evf_future_ready(self, 0);
+        if (called)
+            evfi_list_prepend(&group->rooms, &room->link);
+        else
+            evfi_list_append(&group->rooms, &room->link);
+    }
     evfi_waker_update(&room->waker, &cx->waker);
     return EVF_PENDING;
 }

@@ -29,7 +29,8 @@ struct evf_task {
     uint8_t kind;
     bool queued : 1;
     bool ended : 1;  /* the future is gone, or is being dropped */
-    bool doomed : 1; /* is to end when the poll that it contains returns */
+    bool running : 1; /* the future is being polled or dropped */
+    bool doomed : 1;  /* is to end when what is running inside it returns */
     bool daemon : 1;
     bool polled;    /* the future's, for the await rule */
     evf_task *next; /* in the executor's FIFO, or the group's ready list */
@@ -40,7 +41,7 @@ struct evf_task {
     uint32_t polled_at;     /* ms of the clock, when it was last polled */
     union {
         intptr_t result;       /* once it has ended */
-        evf_task *next_doomed; /* in executor->doomed, while it has not */
+        evf_task *next_doomed; /* in evfi_thread.doomed, while it has not */
     };
     union {
         struct {
@@ -83,6 +84,13 @@ enum evf_poll evfi_task_poll(evf_task *task, evf_executor *executor,
  */
 int evfi_task_end(evf_task *task);
 
+/* The innermost task that is running, or NULL. */
+static inline evf_task *
+evfi_task_running(void)
+{
+    return evfi_thread.running != NULL ? evfi_thread.running->task : NULL;
+}
+
 /* Whether what is running is the task, or inside of it. */
 bool evfi_task_is_running(const evf_task *task);
 
@@ -90,7 +98,7 @@ bool evfi_task_is_running(const evf_task *task);
 void evfi_task_set_container(evf_task **slot, evf_task *task);
 
 /* A poll or drop has returned: ends what was doomed meanwhile. */
-void evfi_task_end_doomed(evf_executor *executor);
+void evfi_task_end_doomed(void);
 
 /* The future ended by itself and is dropped: whoever asks gets the result. */
 void evfi_task_deliver(

@@ -112,7 +112,7 @@ spawn(evf_executor *executor, evf_future *future, enum evfi_task_kind kind)
         return NULL;
     }
     task->counted.refs += 2; /* the handle, the queue */
-    task->polled_at = (uint32_t)executor->now;
+    task->polled_at = (uint32_t)evfi_clock_coarse(&executor->reactor);
     evfi_list_append(&executor->tasks, &task->link);
     executor->live++;
     evfi_executor_keep(executor);

@@ -130,7 +130,7 @@ on_kick(evutil_socket_t fd, short what, void *arg)
 static void
 leave_rest(evf_executor *executor)
 {
-    uint64_t now = evfi_clock_now(&executor->reactor);
+    uint64_t now = evfi_clock_real();
 
     if (executor->streak == 0)
         executor->streak = now;
@@ -170,8 +170,8 @@ run_first(evf_executor *executor)
         task->polled_at = (uint32_t)executor->now;
         if (evfi_task_poll(task, executor, &result, &dispose) == EVF_READY)
             evfi_task_deliver(task, result, dispose);
-        if (executor->doomed != NULL)
-            evfi_task_end_doomed(executor);
+        if (evfi_thread.doomed != NULL)
+            evfi_task_end_doomed();
     } else {
         evfi_task_wake(task); /* its group has moved to another executor */
     }

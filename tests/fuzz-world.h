@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FUZZ_WORLD_H
+#define FUZZ_WORLD_H
+
+#include <evfuture.h>
+
+/*
+ * The fuzz's world: everything that one seed makes. What must be accounted for
+ * stands in a table here, so that it outlives the memory of what it tells of.
+ */
+
+#define FUZZ_ROOTS      96
+#define FUZZ_TOKENS     1024
+#define FUZZ_FRAMES     512
+#define FUZZ_LEAVES     128
+#define FUZZ_HANDLES    24
+#define FUZZ_GROUPS     8
+#define FUZZ_COMPLETERS 16
+#define FUZZ_ORPHANS    8
+#define FUZZ_EXECUTORS  2
+
+/* A future that an executor polls: a task's, or a group's child. */
+struct fuzz_root {
+    bool native;    /* it hands the executor's own waker on, uncounted */
+    bool dropped;   /* it has been, and nothing of it runs any more */
+    bool doomed;    /* to be dropped before anything else is polled */
+    bool then;      /* a callback is due */
+    bool silent;    /* and must not come any more */
+    bool woken;     /* since the last poll began */
+    bool stranded;  /* a foreign executor polls it, and may have ended */
+    int request;    /* at the last poll */
+    unsigned polls, wakes;
+    unsigned requests; /* changes of `request` */
+    unsigned calls;    /* of the callback */
+};
+
+/* An async function that was initialised. */
+struct fuzz_frame_record {
+    unsigned finals; /* runs of its EVF_FINALLY */
+};
+
+/* A future that is ready when somebody says so. */
+struct fuzz_leaf;
+
+/* A task's handle that anybody may use. */
+struct fuzz_handle {
+    evf_task *task; /* NULL: a free place */
+    struct fuzz_root *root;
+};
+
+/* What an operation is of: the callback side is the world's. */
+struct fuzz_completer {
+    evf_completer *completer; /* NULL: a free place */
+    int answer;               /* of its hook */
+};
+
+/* A pending future that was taken from who awaited it. */
+struct fuzz_orphan {
+    evf_future *future; /* NULL: a free place */
+    bool polled;
+};
+
+struct fuzz_world {
+    uint64_t random; /* the generator's state */
+    bool trace;
+    bool draining; /* everything is being brought to its end */
+    bool cycles;   /* tasks may join whom they do not own */
+    bool shutdown; /* the executors may be freed at any moment */
+    unsigned fuel; /* side actions that are left */
+    unsigned room; /* futures that may still be made */
+    unsigned depth;
+    unsigned doomed; /* roots of which `doomed` is set */
+    unsigned polls;
+    unsigned misuses;
+    struct event_base *base;
+    evf_executor *executors[FUZZ_EXECUTORS];
+    evf_channel *channel;
+    int fds[2];
+    unsigned waits[FUZZ_EXECUTORS][2]; /* live ones, by executor and fd */
+    unsigned roots, tokens, frames;
+    unsigned bells; /* foreign wakers that are out */
+    struct fuzz_root root[FUZZ_ROOTS];
+    bool token[FUZZ_TOKENS]; /* whether it is live */
+    struct fuzz_frame_record frame[FUZZ_FRAMES];
+    struct fuzz_leaf *leaf[FUZZ_LEAVES];
+    struct fuzz_handle handle[FUZZ_HANDLES];
+    evf_group *group[FUZZ_GROUPS];
+    struct fuzz_completer completer[FUZZ_COMPLETERS];
+    struct fuzz_orphan orphan[FUZZ_ORPHANS];
+};
+
+extern struct fuzz_world fuzz;
+
+/* Where a failing seed's process leaves what it has to say. */
+#define FUZZ_MESSAGE 1024
+extern char *fuzz_message;
+
+/* Ends the seed: it has failed. */
+void fuzz_fail(const char *format, ...) __attribute__((format(printf, 1, 2)))
+__attribute__((noreturn));
+
+#define REQUIRE(condition, ...)                                                \
+    do {                                                                       \
+        if (!(condition))                                                      \
+            fuzz_fail(__VA_ARGS__);                                            \
+    } while (0)
+
+/* With EVF_FUZZ_TRACE, says what happens. */
+void fuzz_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+unsigned below(unsigned limit);
+bool chance(unsigned percent);
+
+/*
+ * Tokens are results that must end exactly once: by dispose, or by whoever took
+ * them.
+ */
+intptr_t token_new(void);
+void token_dispose(void *result);
+/* Ends the result if it is a token; other results need no end. */
+void token_end(intptr_t result);
+
+/* A result: a token, a number, or an error. */
+intptr_t some_result(void);
+
+#endif
