@@ -5,6 +5,7 @@
 #include "micro.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include <event2/event.h>
 #include <evfuture.h>
@@ -278,6 +279,21 @@ run_ping_pong(struct event_base *base, uint64_t count, unsigned pending)
     evf_executor_free(executor);
 }
 
+/* Clock: what each timer pays for its exact deadline. */
+
+static void
+run_clock(struct event_base *base, uint64_t count, unsigned pending)
+{
+    struct timespec now;
+
+    (void)base;
+    (void)pending;
+    micro_start();
+    for (uint64_t i = 0; i < count; i++)
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    micro_stop();
+}
+
 /* Timers: arm one and cancel it, among others. */
 
 struct timer_run {
@@ -353,6 +369,7 @@ const struct micro_op micro_evfuture_ops[] = {
     {"yield", run_yield, 0},
     {"wake", run_wake, 0},
     {"ping-pong", run_ping_pong, 0},
+    {"clock", run_clock, 0},
     {"timer-early-10", run_timer_early, 10},
     {"timer-early-1000", run_timer_early, 1000},
     {"timer-early-100000", run_timer_early, 100000},

@@ -17,6 +17,7 @@
 #define LINE_LIMIT 1024   /* bytes */
 #define IDLE_MS  600000 /* of silence */
 #define WRITE_MS 10000  /* for one line to leave */
+#define KERNEL   65536  /* bytes that the system may hold for a client */
 
 struct room {
     struct client *clients;
@@ -164,6 +165,8 @@ client_run(evf_future *self, evf_context *cx)
     intptr_t n;
 
     EVF_BEGIN(self, cx);
+    setsockopt(evf_socket_fd(c->peer), SOL_SOCKET, SO_SNDBUF,
+        &(int){KERNEL}, sizeof(int));
     c->seat = ++c->room->seats;
     c->inbox = evf_channel_new(INBOX, free);
     c->tasks = evf_group_new(NULL);

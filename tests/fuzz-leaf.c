@@ -18,7 +18,7 @@ leaf_poll(evf_future *self, evf_context *cx)
     struct fuzz_leaf *leaf = evf_container_of(self, struct fuzz_leaf, future);
 
     evf_waker_update(&leaf->waker, evf_context_waker(cx));
-    fuzz_act(FUZZ_POLL, 12);
+    fuzz_act(12);
     if (!leaf->ready)
         return EVF_PENDING;
     self->dispose = token_dispose;
@@ -32,7 +32,7 @@ leaf_drop(evf_future *self)
 
     fuzz.leaf[leaf->place] = NULL;
     evf_waker_drop(&leaf->waker);
-    fuzz_act(FUZZ_DROP, 12);
+    fuzz_act(12);
     free(leaf);
 }
 
@@ -52,7 +52,7 @@ static const evf_future_ops stubborn_leaf_ops = {
 };
 
 evf_future *
-leaf_new(bool stubborn)
+fuzz_leaf_new(bool stubborn)
 {
     struct fuzz_leaf *leaf = NULL;
     unsigned place = below(FUZZ_LEAVES);
@@ -68,7 +68,7 @@ leaf_new(bool stubborn)
 }
 
 struct fuzz_leaf *
-leaf_some(void)
+fuzz_leaf_some(void)
 {
     unsigned at = below(FUZZ_LEAVES);
 
@@ -79,29 +79,30 @@ leaf_some(void)
 }
 
 void
-leaf_finish(struct fuzz_leaf *leaf)
+fuzz_leaf_finish(struct fuzz_leaf *leaf)
 {
     leaf->ready = true;
     evf_waker_wake(&leaf->waker);
 }
 
 void
-leaf_disturb(struct fuzz_leaf *leaf)
+fuzz_leaf_disturb(struct fuzz_leaf *leaf)
 {
     evf_waker_wake_by_ref(&leaf->waker);
 }
 
-/* Whether the callback will never come, after one that came from inside. */
+/* Whether the callback will never come. It may come from inside. */
 static int
 completer_cancel(void *request)
 {
     struct fuzz_completer *c = request;
+    evf_completer *completer = c->completer;
     int answer = c->answer;
 
-    fuzz_act(FUZZ_DROP, 12);
-    if (chance(30))
+    fuzz_act(12);
+    if (c->completer == completer && chance(30))
         completer_call((unsigned)(c - fuzz.completer));
-    if (answer == 1)
+    if (c->completer == completer && answer == 1)
         c->completer = NULL;
     return answer;
 }
@@ -111,6 +112,8 @@ completer_call(unsigned i)
 {
     evf_completer *completer = fuzz.completer[i].completer;
 
+    if (completer == NULL)
+        return;
     fuzz.completer[i].completer = NULL;
     evf_complete(completer, some_result());
 }

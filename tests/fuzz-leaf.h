@@ -5,18 +5,18 @@
 #include "fuzz-world.h"
 
 /*
- * A future that is ready when leaf_finish() says so. A stubborn one takes no
+ * A future that is ready when fuzz_leaf_finish() says so. A stubborn one takes no
  * notice of a cancel request. NULL if the table is full.
  */
-evf_future *leaf_new(bool stubborn);
+evf_future *fuzz_leaf_new(bool stubborn);
 
 /* One of the live ones, or NULL. */
-struct fuzz_leaf *leaf_some(void);
+struct fuzz_leaf *fuzz_leaf_some(void);
 
 /* Ready from now on; wakes. */
-void leaf_finish(struct fuzz_leaf *leaf);
+void fuzz_leaf_finish(struct fuzz_leaf *leaf);
 /* Wakes for nothing. */
-void leaf_disturb(struct fuzz_leaf *leaf);
+void fuzz_leaf_disturb(struct fuzz_leaf *leaf);
 
 /* A completer's future; its callback side is one of the world's. */
 evf_future *completer_new(void);

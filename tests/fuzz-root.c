@@ -201,6 +201,7 @@ root_new(evf_future *child, struct fuzz_root **root)
     m->root->native = chance(40);
     if (!m->root->native)
         m->bell = bell_new(m->root);
+    fuzz_say("made root %u", fuzz.roots - 1);
     return &m->future;
 }
 
@@ -215,7 +216,7 @@ done(intptr_t result, void *arg)
     REQUIRE(root->calls++ == 0, "a callback was called twice");
     REQUIRE(root->dropped, "a callback came before the drop");
     token_end(result);
-    fuzz_act(FUZZ_CALLBACK, 50);
+    fuzz_act(50);
 }
 
 struct fuzz_handle
@@ -290,6 +291,9 @@ roots_live(void)
 void
 roots_check_end(void)
 {
+    for (unsigned i = 0; i < fuzz.roots; i++)
+        if (!fuzz.root[i].dropped)
+            fuzz_say("root %u lives", i);
     REQUIRE(roots_live() == 0, "%u roots were never dropped", roots_live());
     REQUIRE(fuzz.bells == 0, "%u wakers were never dropped", fuzz.bells);
     for (unsigned i = 0; i < fuzz.roots; i++) {

@@ -67,6 +67,7 @@ token_new(void)
 {
     if (fuzz.tokens == FUZZ_TOKENS)
         return 0;
+    fuzz_say("token %u is made", fuzz.tokens);
     fuzz.token[fuzz.tokens] = true;
     return (intptr_t)&fuzz.token[fuzz.tokens++];
 }
@@ -78,6 +79,7 @@ token_end(intptr_t result)
 
     if (at >= sizeof(fuzz.token))
         return;
+    fuzz_say("token %u ends", (unsigned)at);
     REQUIRE(fuzz.token[at], "a result was disposed of or taken twice");
     fuzz.token[at] = false;
 }

@@ -9,8 +9,8 @@
  * stands in a table here, so that it outlives the memory of what it tells of.
  */
 
-#define FUZZ_ROOTS      96
-#define FUZZ_TOKENS     1024
+#define FUZZ_ROOTS      256
+#define FUZZ_TOKENS     2048
 #define FUZZ_FRAMES     512
 #define FUZZ_LEAVES     128
 #define FUZZ_HANDLES    24
@@ -66,6 +66,7 @@ struct fuzz_world {
     bool draining; /* everything is being brought to its end */
     bool cycles;   /* tasks may join whom they do not own */
     bool shutdown; /* the executors may be freed at any moment */
+    bool starving; /* allocations may fail */
     unsigned fuel; /* side actions that are left */
     unsigned room; /* futures that may still be made */
     unsigned depth;
@@ -73,11 +74,12 @@ struct fuzz_world {
     unsigned polls;
     unsigned misuses;
     struct event_base *base;
+    struct event *host; /* a timer of the program's, for acts in the loop */
     evf_executor *executors[FUZZ_EXECUTORS];
     evf_channel *channel;
     int fds[2];
     unsigned waits[FUZZ_EXECUTORS][2]; /* live ones, by executor and fd */
-    unsigned roots, tokens, frames;
+    unsigned roots, tokens, frames, groups; /* made so far */
     unsigned bells; /* foreign wakers that are out */
     struct fuzz_root root[FUZZ_ROOTS];
     bool token[FUZZ_TOKENS]; /* whether it is live */

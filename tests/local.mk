@@ -5,6 +5,7 @@
 # They link the objects, not the shared library, and so reach its internals.
 unit_tests = \
 	tests/test-alloc \
+	tests/test-await-rule \
 	tests/test-block-on \
 	tests/test-channel \
 	tests/test-completer \
@@ -133,6 +134,7 @@ AM_TESTS_ENVIRONMENT = \
 	EVF_LIBDIR='$(abs_top_builddir)/.libs'; export EVF_LIBDIR; \
 	EVF_SRCDIR='$(abs_top_srcdir)'; export EVF_SRCDIR; \
 	EVF_CC='$(CC)'; export EVF_CC; \
+	EVF_CFLAGS='$(CFLAGS) $(EVF_LDFLAGS)'; export EVF_CFLAGS; \
 	EVF_CPPFLAGS='$(CPPFLAGS) $(LIBEVENT_CORE_CFLAGS)'; \
 	export EVF_CPPFLAGS;
 

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/future-internal.h"
 #include "foreign.h"
 
 START_TEST(failed_tells_errors_from_values_and_pointers)

@@ -89,8 +89,7 @@ START_TEST(init_refuses_what_is_no_interval)
     evf_interval interval;
 
     memset(&interval, 0x5a, sizeof(interval));
-    ck_assert_int_eq(
-        evf_interval_init(NULL, 1, EVF_INTERVAL_SKIP), -EINVAL);
+    ck_assert_int_eq(evf_interval_init(NULL, 1, EVF_INTERVAL_SKIP), -EINVAL);
     ck_assert_int_eq(
         evf_interval_init(&interval, 0, EVF_INTERVAL_SKIP), -EINVAL);
     ck_assert_ptr_eq(
@@ -98,8 +97,7 @@ START_TEST(init_refuses_what_is_no_interval)
     ck_assert_int_eq(evf_interval_init(&interval, 1, none), -EINVAL);
     ck_assert_ptr_eq(
         evf_interval_tick(NULL, &interval), evf_future_failed(-EINVAL));
-    ck_assert_int_eq(
-        evf_interval_init(&interval, 1, EVF_INTERVAL_BURST), 0);
+    ck_assert_int_eq(evf_interval_init(&interval, 1, EVF_INTERVAL_BURST), 0);
 }
 END_TEST
 
@@ -139,8 +137,7 @@ START_TEST(tick_that_was_not_taken_stays) /* F13 */
     }
     ck_assert_uint_eq(probe.wakes, 1);
     ck_assert_uint_eq(interval.next, start + 20);
-    ck_assert(
-        evfi_wheel_empty(&evf_executor_reactor(executor)->wheel));
+    ck_assert(evfi_wheel_empty(&evf_executor_reactor(executor)->wheel));
 }
 END_TEST
 
@@ -152,8 +149,10 @@ START_TEST(timed_out_tick_comes_later)
     evf_executor_pause_clock(executor);
     evf_interval_init(&interval, 10, EVF_INTERVAL_SKIP);
     start = evf_executor_now(executor);
-    ck_assert_int_eq(evf_block_on(executor,
-        evf_timeout(NULL, 7, evf_interval_tick(NULL, &interval))), -ETIMEDOUT);
+    ck_assert_int_eq(
+        evf_block_on(
+            executor, evf_timeout(NULL, 7, evf_interval_tick(NULL, &interval))),
+        -ETIMEDOUT);
     ck_assert_int_eq(tick(&interval), 1);
     ck_assert_uint_eq(evf_executor_now(executor), start + 10);
 }
@@ -176,12 +175,14 @@ START_TEST(due_tick_beats_a_request) /* F35 */
         future = evf_interval_tick(NULL, &interval);
         polled = false;
         evf_context_init(&cx, &probe.waker, executor);
-        ck_assert_int_eq(evf_future_poll_child(future, &cx, &polled, &result,
-            &dispose), EVF_PENDING);
+        ck_assert_int_eq(
+            evf_future_poll_child(future, &cx, &polled, &result, &dispose),
+            EVF_PENDING);
         pass((uint64_t)ms);
         evfi_context_init_root(&cx, &probe.waker, executor, -ECANCELED);
-        ck_assert_int_eq(evf_future_poll_child(future, &cx, &polled, &result,
-            &dispose), EVF_READY);
+        ck_assert_int_eq(
+            evf_future_poll_child(future, &cx, &polled, &result, &dispose),
+            EVF_READY);
         ck_assert_int_eq(result, ms < 10 ? -ECANCELED : 1);
     }
 }
@@ -224,8 +225,7 @@ START_TEST(two_that_await_one_interval_get_a_tick_each)
     evf_interval_init(&interval, 10, EVF_INTERVAL_SKIP);
     for (int i = 0; i < 2; i++) {
         futures[i] = evf_interval_tick(NULL, &interval);
-        ck_assert_int_eq(
-            poll_with(futures[i], &probe, executor), EVF_PENDING);
+        ck_assert_int_eq(poll_with(futures[i], &probe, executor), EVF_PENDING);
     }
     pass(10);
     ck_assert_uint_eq(probe.wakes, 2);
@@ -251,8 +251,7 @@ START_TEST(constructor_failures) /* F28 F34 */
     evf_interval_init(&interval, 10, EVF_INTERVAL_SKIP);
     evf_interval_init(&other, 5, EVF_INTERVAL_SKIP);
     future = evf_interval_tick(&op, &interval);
-    ck_assert_ptr_eq(
-        evf_interval_tick(&op, &other), evf_future_failed(-EBUSY));
+    ck_assert_ptr_eq(evf_interval_tick(&op, &other), evf_future_failed(-EBUSY));
     ck_assert_uint_eq(other.next, 0);
     ck_assert_int_eq(evf_block_on(executor, future), 1);
     heap_fail_at(1);
@@ -303,8 +302,10 @@ START_TEST(numbers_at_the_end_of_their_range)
 
     evf_executor_pause_clock(executor);
     evf_interval_init(&interval, UINT64_MAX, EVF_INTERVAL_SKIP);
-    ck_assert_int_eq(evf_block_on(executor, evf_timeout(NULL, 1000,
-        evf_interval_tick(NULL, &interval))), -ETIMEDOUT);
+    ck_assert_int_eq(
+        evf_block_on(executor,
+            evf_timeout(NULL, 1000, evf_interval_tick(NULL, &interval))),
+        -ETIMEDOUT);
     ck_assert_uint_eq(interval.next, UINT64_MAX);
 
     evf_interval_init(&interval, 1, EVF_INTERVAL_SKIP);
@@ -319,9 +320,9 @@ END_TEST
 TEST_MAIN("interval", ticks_of_each_policy,
     first_tick_is_a_period_after_the_first_poll,
     init_refuses_what_is_no_interval,
-    tick_refuses_an_interval_that_was_not_set_up,
-    tick_that_was_not_taken_stays, timed_out_tick_comes_later,
-    due_tick_beats_a_request, spurious_polls_and_another_waker,
+    tick_refuses_an_interval_that_was_not_set_up, tick_that_was_not_taken_stays,
+    timed_out_tick_comes_later, due_tick_beats_a_request,
+    spurious_polls_and_another_waker,
     two_that_await_one_interval_get_a_tick_each, constructor_failures,
     foreign_executor_has_no_time, tick_outlives_its_executor,
     numbers_at_the_end_of_their_range)

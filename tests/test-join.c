@@ -94,8 +94,7 @@ END_TEST
 
 START_TEST(join_of_none_is_ready)
 {
-    ck_assert_int_eq(
-        evf_block_on(executor, evf_join(NULL, 0, NULL, NULL)), 0);
+    ck_assert_int_eq(evf_block_on(executor, evf_join(NULL, 0, NULL, NULL)), 0);
     ck_assert_int_eq(
         evf_block_on(executor, evf_join(NULL, 0, futures, results)), 0);
     evf_future_drop(evf_join(NULL, 0, NULL, NULL));
@@ -403,13 +402,11 @@ END_TEST
 TEST_MAIN("join", join_waits_for_all_in_every_order, join_of_none_is_ready,
     results_and_failures_stand_side_by_side,
     ended_children_are_not_polled_again, dropped_half_way_frees_what_it_holds,
-    dropped_before_its_first_poll,
-    failures_are_not_freed_when_dropped_half_way,
+    dropped_before_its_first_poll, failures_are_not_freed_when_dropped_half_way,
     ready_join_leaves_the_arrays_alone, constructor_failures_drop_all,
     spurious_polls_and_another_waker, request_reaches_every_child,
     under_a_request_nothing_starts,
     children_that_are_always_ready_are_made_to_yield,
     those_that_the_budget_kept_back_are_dropped_unpolled,
     child_that_ends_with_the_code_of_a_pending_one,
-    join_may_move_before_its_first_poll,
-    visit_tells_those_that_have_not_ended)
+    join_may_move_before_its_first_poll, visit_tells_those_that_have_not_ended)

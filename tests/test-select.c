@@ -132,7 +132,9 @@ spy_poll(evf_future *self, evf_context *cx)
 }
 
 static const evf_future_ops spy_ops = {.size = sizeof(evf_future),
-    .name = "spy", .poll = spy_poll, .drop = spy_drop};
+    .name = "spy",
+    .poll = spy_poll,
+    .drop = spy_drop};
 
 START_TEST(losers_are_dropped_before_the_winner_is_told) /* F26 */
 {
@@ -142,8 +144,8 @@ START_TEST(losers_are_dropped_before_the_winner_is_told) /* F26 */
     which_at_drop = 0;
     probe_init(&probe);
     evf_future_init(&spy, &spy_ops);
-    select = evf_select(NULL, &which, 2,
-        (evf_future *[]){&spy, evf_ready(NULL, 4, NULL)});
+    select = evf_select(
+        NULL, &which, 2, (evf_future *[]){&spy, evf_ready(NULL, 4, NULL)});
     ck_assert_int_eq(poll_with(select, &probe, NULL), EVF_READY);
     ck_assert_uint_eq(which_at_drop, NOBODY);
     ck_assert_uint_eq(which, 1);
@@ -163,8 +165,10 @@ START_TEST(failure_wins_as_well_and_index_may_be_ignored)
     ck_assert_int_eq(evf_future_take(select), -EIO);
     evf_future_drop(select);
 
-    ck_assert_int_eq(evf_block_on(executor, evf_select(NULL, NULL, 1,
-        (evf_future *[]){evf_ready(NULL, 8, NULL)})), 8);
+    ck_assert_int_eq(evf_block_on(executor,
+                         evf_select(NULL, NULL, 1,
+                             (evf_future *[]){evf_ready(NULL, 8, NULL)})),
+        8);
 }
 END_TEST
 
@@ -172,15 +176,20 @@ START_TEST(failed_futures_are_futures) /* F47 */
 {
     struct leaf l = {0};
 
-    ck_assert_int_eq(evf_block_on(executor, evf_select(NULL, &which, 2,
-        (evf_future *[]){leaf(&l), NULL})), -ENOMEM);
+    ck_assert_int_eq(
+        evf_block_on(executor,
+            evf_select(NULL, &which, 2, (evf_future *[]){leaf(&l), NULL})),
+        -ENOMEM);
     ck_assert_uint_eq(which, 1);
     ck_assert_uint_eq(l.drops, 1);
-    ck_assert_int_eq(evf_block_on(executor, evf_select(NULL, &which, 2,
-        (evf_future *[]){evf_future_failed(-EBUSY), NULL})), -EBUSY);
+    ck_assert_int_eq(
+        evf_block_on(executor,
+            evf_select(NULL, &which, 2,
+                (evf_future *[]){evf_future_failed(-EBUSY), NULL})),
+        -EBUSY);
     ck_assert_uint_eq(which, 0);
-    evf_future_drop(evf_select(NULL, NULL, 2,
-        (evf_future *[]){evf_future_failed(-EBUSY), NULL}));
+    evf_future_drop(evf_select(
+        NULL, NULL, 2, (evf_future *[]){evf_future_failed(-EBUSY), NULL}));
 }
 END_TEST
 
@@ -216,7 +225,7 @@ START_TEST(failing_constructor_drops_all) /* F28 F34 */
     ck_assert_ptr_null(select_leaves(NULL, 3));
     ck_assert_uint_eq(drops(3), 3);
     ck_assert_ptr_eq(evf_select(&op[1], NULL, 1,
-        (evf_future *[]){evf_ready(&op[1], 1, NULL)}),
+                         (evf_future *[]){evf_ready(&op[1], 1, NULL)}),
         evf_future_failed(-EBUSY));
     ck_assert_ptr_null(op[1].future.ops);
     evf_future_drop(select);
@@ -333,8 +342,9 @@ START_TEST(child_that_cleans_up_is_waited_for) /* F31 */
         memset(leaves, 0, sizeof(leaves));
         probe_init(&probe);
         which = NOBODY;
-        select = evf_select(NULL, &which, 2, (evf_future *[]){
-            leaf(&leaves[0]), evf_shield(NULL, 100, leaf(&slow))});
+        select = evf_select(NULL, &which, 2,
+            (evf_future *[]){
+                leaf(&leaves[0]), evf_shield(NULL, 100, leaf(&slow))});
         ck_assert_int_eq(poll_with(select, &probe, executor), EVF_PENDING);
         ck_assert_int_eq(poll_requested(select, -ECANCELED), EVF_PENDING);
         ck_assert_uint_eq(leaves[0].drops, 1);
@@ -358,8 +368,8 @@ START_TEST(under_a_request_nothing_starts_but_shields) /* F35 */
     memset(leaves, 0, sizeof(leaves));
     probe_init(&probe);
     leaves[0].ready = true;
-    select = evf_select(NULL, &which, 2, (evf_future *[]){
-        leaf(&leaves[0]), evf_shield(NULL, 100, leaf(&slow))});
+    select = evf_select(NULL, &which, 2,
+        (evf_future *[]){leaf(&leaves[0]), evf_shield(NULL, 100, leaf(&slow))});
     ck_assert_int_eq(poll_requested(select, -ECANCELED), EVF_READY);
     ck_assert_uint_eq(leaves[0].polls, 0);
     ck_assert_uint_eq(leaves[0].drops, 1);
@@ -384,8 +394,10 @@ spin(evf_future *self, evf_context *cx)
 
     EVF_BEGIN(self, cx);
     for (;;) {
-        EVF_TRY(n, evf_select(&s->op, NULL, 2, (evf_future *[]){
-            evf_ready(NULL, 0, NULL), evf_ready(NULL, 1, NULL)}));
+        EVF_TRY(n,
+            evf_select(&s->op, NULL, 2,
+                (evf_future *[]){
+                    evf_ready(NULL, 0, NULL), evf_ready(NULL, 1, NULL)}));
         ck_assert_int_eq(n, 0);
         s->rounds++;
     }
@@ -475,10 +487,9 @@ END_TEST
 TEST_MAIN("select", first_to_end_wins_in_every_size_and_place,
     ready_ones_win_in_the_order_of_the_array,
     losers_are_dropped_before_the_winner_is_told,
-    failure_wins_as_well_and_index_may_be_ignored,
-    failed_futures_are_futures, numbers_that_are_refused_drop_all,
-    failing_constructor_drops_all, dropped_anywhere_drops_all,
-    spurious_polls_and_another_waker,
+    failure_wins_as_well_and_index_may_be_ignored, failed_futures_are_futures,
+    numbers_that_are_refused_drop_all, failing_constructor_drops_all,
+    dropped_anywhere_drops_all, spurious_polls_and_another_waker,
     operations_give_in_to_a_request_and_do_not_win,
     real_result_beats_the_request, another_error_under_a_request_wins,
     same_error_without_a_request_wins, child_that_cleans_up_is_waited_for,

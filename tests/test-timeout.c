@@ -66,8 +66,8 @@ unwinder_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops unwinder_ops =
-    EVF_FRAME_OPS(struct unwinder, unwinder_run);
+static const evf_frame_ops unwinder_ops = EVF_FRAME_OPS(
+    struct unwinder, unwinder_run);
 
 static struct unwinder unwinder;
 
@@ -108,122 +108,9 @@ plain_drop(evf_future *self)
 }
 
 static const evf_future_ops plain_ops = {.size = sizeof(struct plain),
-    .name = "plain", .poll = plain_poll, .drop = plain_drop};
-
-START_TEST(result_in_time_passes_through) /* F33 */
-{
-    struct probe probe;
-    struct thing thing = {0};
-    struct leaf l = {.dispose = thing_dispose};
-    evf_future *timeout = evf_timeout(NULL, 10, leaf(&l));
-
-    probe_init(&probe);
-    evf_executor_pause_clock(executor);
-    ck_assert_uint_eq(l.polls, 0); /* F1 */
-    ck_assert_int_eq(poll_with(timeout, &probe, executor), EVF_PENDING);
-    pass(9);
-    leaf_finish(&l, (intptr_t)&thing);
-    ck_assert_uint_eq(probe.wakes, 1);
-    ck_assert_int_eq(poll_with(timeout, &probe, executor), EVF_READY);
-    ck_assert_uint_eq(l.drops, 1);
-    ck_assert(nothing_armed());
-    ck_assert_int_eq(probe_live(&probe), 0);
-    ck_assert_ptr_eq((void *)evf_future_take(timeout), &thing);
-    evf_future_drop(timeout);
-    ck_assert_uint_eq(thing.disposals, 0);
-}
-END_TEST
-
-START_TEST(untaken_result_is_freed_once) /* F33 */
-{
-    struct probe probe;
-    struct thing thing = {0};
-    evf_op op[2] = {0};
-    evf_future *timeout;
-
-    probe_init(&probe);
-    for (int polls = 0; polls <= 1; polls++) {
-        timeout = evf_timeout(&op[0], 10,
-            evf_ready(&op[1], (intptr_t)&thing, thing_dispose));
-        if (polls == 1)
-            ck_assert_int_eq(
-                poll_with(timeout, &probe, executor), EVF_READY);
-        evf_future_drop(timeout);
-        ck_assert_uint_eq(thing.disposals, (unsigned)polls + 1);
-        ck_assert_ptr_null(op[0].future.ops);
-        ck_assert_ptr_null(op[1].future.ops);
-    }
-}
-END_TEST
-
-START_TEST(ready_at_the_first_poll_arms_nothing)
-{
-    struct probe probe;
-    evf_future *timeout = evf_timeout(NULL, 0, evf_ready(NULL, 7, NULL));
-
-    probe_init(&probe);
-    ck_assert_int_eq(poll_with(timeout, &probe, executor), EVF_READY);
-    ck_assert(nothing_armed());
-    ck_assert_uint_eq(probe.clones, 0);
-    ck_assert_int_eq(take_and_drop(timeout), 7);
-}
-END_TEST
-
-START_TEST(operation_ends_at_the_deadline)
-{
-    static const uint64_t times[] = {0, 1, 10, 3600000};
-    struct leaf l;
-    uint64_t start;
-
-    evf_executor_pause_clock(executor);
-    for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
-        memset(&l, 0, sizeof(l));
-        start = evf_executor_now(executor);
-        ck_assert_int_eq(evf_block_on(executor,
-            evf_timeout(NULL, times[i], leaf(&l))), -ETIMEDOUT);
-        ck_assert_uint_eq(evf_executor_now(executor), start + times[i]);
-        ck_assert_uint_eq(l.polls, 2); /* once more at the end */
-        ck_assert_uint_eq(l.drops, 1);
-    }
-    ck_assert(nothing_armed());
-}
-END_TEST
-
-START_TEST(result_that_is_there_at_the_deadline_wins) /* F35 */
-{
-    struct probe probe;
-    struct leaf l = {0};
-    evf_future *timeout = evf_timeout(NULL, 10, leaf(&l));
-
-    probe_init(&probe);
-    evf_executor_pause_clock(executor);
-    ck_assert_int_eq(poll_with(timeout, &probe, executor), EVF_PENDING);
-    pass(10);
-    ck_assert_uint_eq(probe.wakes, 1);
-    leaf_finish(&l, 5);
-    ck_assert_int_eq(poll_with(timeout, &probe, executor), EVF_READY);
-    ck_assert_int_eq(take_and_drop(timeout), 5);
-}
-END_TEST
-
-START_TEST(time_counts_from_the_first_poll) /* F1 */
-{
-    struct probe probe;
-    struct leaf l = {0};
-    evf_future *timeout = evf_timeout(NULL, 10, leaf(&l));
-
-    probe_init(&probe);
-    evf_executor_pause_clock(executor);
-    pass(100);
-    ck_assert_int_eq(poll_with(timeout, &probe, executor), EVF_PENDING);
-    pass(9);
-    ck_assert_uint_eq(probe.wakes, 0);
-    pass(1);
-    ck_assert_uint_eq(probe.wakes, 1);
-    evf_future_drop(timeout);
-    ck_assert_uint_eq(l.drops, 1);
-}
-END_TEST
+    .name = "plain",
+    .poll = plain_poll,
+    .drop = plain_drop};
 
 START_TEST(async_function_unwinds_and_cleans_up_after_the_deadline) /* F31 */
 {
@@ -279,8 +166,9 @@ START_TEST(nested_timeouts_end_at_the_earlier_deadline)
         memset(&l, 0, sizeof(l));
         start = evf_executor_now(executor);
         ck_assert_int_eq(evf_block_on(executor,
-            evf_timeout(NULL, rows[i].outer,
-                evf_timeout(NULL, rows[i].inner, leaf(&l)))), -ETIMEDOUT);
+                             evf_timeout(NULL, rows[i].outer,
+                                 evf_timeout(NULL, rows[i].inner, leaf(&l)))),
+            -ETIMEDOUT);
         ck_assert_uint_eq(evf_executor_now(executor), start + rows[i].at);
         ck_assert_uint_eq(l.drops, 1);
     }
@@ -328,26 +216,6 @@ START_TEST(composite_without_passes_is_dropped_whole) /* F36 */
     ck_assert_uint_eq(p.drops, 1);
     ck_assert_uint_eq(l.drops, 1);
     ck_assert_int_eq(take_and_drop(timeout), -ETIMEDOUT);
-}
-END_TEST
-
-START_TEST(timeout_of_nothing_polls_once)
-{
-    struct probe probe;
-    struct leaf l = {.ready = true, .result = 3};
-    evf_context cx;
-    evf_future *timeout = evf_timeout(NULL, 0, leaf(&l));
-
-    probe_init(&probe);
-    evf_executor_pause_clock(executor);
-    evf_context_init(&cx, &probe.waker, executor);
-    cx.own = (struct evfi_budget){0, 0}; /* others have used it up: F20 */
-    ck_assert_int_eq(evf_future_poll(timeout, &cx), EVF_PENDING);
-    ck_assert_uint_eq(l.polls, 0);
-    ck_assert_uint_eq(probe.wakes, 1);
-    pass(5);
-    ck_assert_int_eq(poll_with(timeout, &probe, executor), EVF_READY);
-    ck_assert_int_eq(take_and_drop(timeout), 3);
 }
 END_TEST
 
@@ -426,154 +294,10 @@ START_TEST(awaits_behind_the_deadline_count_against_the_same_budget) /* F20 */
 }
 END_TEST
 
-START_TEST(spurious_polls_and_another_waker) /* F2 F8 */
-{
-    struct probe first, second;
-    struct leaf l = {0};
-    evf_future *timeout = evf_timeout(NULL, 10, leaf(&l));
-
-    probe_init(&first);
-    probe_init(&second);
-    evf_executor_pause_clock(executor);
-    for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(poll_with(timeout, &first, executor), EVF_PENDING);
-    ck_assert_uint_eq(first.clones, 2); /* the leaf's, and the alarm's */
-    ck_assert_int_eq(poll_with(timeout, &second, executor), EVF_PENDING);
-    ck_assert_int_eq(probe_live(&first), 0);
-    pass(10);
-    ck_assert_uint_eq(first.wakes, 0);
-    ck_assert_uint_eq(second.wakes, 1);
-    ck_assert_int_eq(poll_with(timeout, &second, executor), EVF_READY);
-    evf_future_drop(timeout);
-    ck_assert_int_eq(probe_live(&second), 0);
-}
-END_TEST
-
-START_TEST(dropped_pending_drops_its_future) /* F13 */
-{
-    struct probe probe;
-    evf_op op = {0};
-
-    probe_init(&probe);
-    evf_executor_pause_clock(executor);
-    for (int polls = 0; polls <= 2; polls++) {
-        struct leaf l = {0};
-        evf_future *timeout = evf_timeout(&op, 10, leaf(&l));
-
-        for (int i = 0; i < polls; i++)
-            ck_assert_int_eq(
-                poll_with(timeout, &probe, executor), EVF_PENDING);
-        evf_future_drop(timeout);
-        ck_assert_uint_eq(l.drops, 1);
-        ck_assert_ptr_null(op.future.ops);
-        ck_assert(nothing_armed());
-        ck_assert_int_eq(probe_live(&probe), 0);
-    }
-}
-END_TEST
-
-START_TEST(failed_futures_are_futures) /* F47 */
-{
-    ck_assert_int_eq(
-        evf_block_on(executor, evf_timeout(NULL, 10, NULL)), -ENOMEM);
-    ck_assert_int_eq(evf_block_on(executor,
-        evf_timeout(NULL, 10, evf_future_failed(-EBUSY))), -EBUSY);
-    evf_future_drop(evf_timeout(NULL, 10, NULL));
-}
-END_TEST
-
-START_TEST(failing_constructor_drops_the_future) /* F28 F34 F47 */
-{
-    struct leaf l[3] = {0};
-    evf_op op[2] = {0};
-    evf_future *timeout;
-
-    heap_fail_at(1);
-    ck_assert_ptr_null(evf_timeout(NULL, 10, leaf(&l[0])));
-    ck_assert_uint_eq(l[0].drops, 1);
-    timeout = evf_timeout(&op[0], 10, leaf(&l[1]));
-    ck_assert_ptr_eq(
-        evf_timeout(&op[0], 10, leaf(&l[2])), evf_future_failed(-EBUSY));
-    ck_assert_uint_eq(l[2].drops, 1);
-    ck_assert_uint_eq(l[1].drops, 0);
-    evf_future_drop(timeout);
-    ck_assert_uint_eq(l[1].drops, 1);
-    /* Its own future's storage. */
-    ck_assert_ptr_eq(evf_timeout(&op[1], 10, evf_ready(&op[1], 1, NULL)),
-        evf_future_failed(-EBUSY));
-    ck_assert_ptr_null(op[1].future.ops);
-}
-END_TEST
-
-START_TEST(foreign_executor_has_no_time) /* F40 */
-{
-    struct probe probe;
-    struct leaf l = {.ready = true};
-    evf_future *timeout = evf_timeout(NULL, 10, leaf(&l));
-
-    probe_init(&probe);
-    ck_assert_int_eq(poll_with(timeout, &probe, NULL), EVF_READY);
-    ck_assert_uint_eq(l.polls, 0);
-    ck_assert_uint_eq(l.drops, 1);
-    ck_assert_int_eq(take_and_drop(timeout), -ENOTSUP);
-}
-END_TEST
-
-START_TEST(end_of_the_executor_is_a_deadline) /* F23 */
-{
-    struct probe probe;
-    struct leaf l = {0};
-    evf_future *timeout = evf_timeout(NULL, 10, leaf(&l));
-
-    probe_init(&probe);
-    ck_assert_int_eq(poll_with(timeout, &probe, executor), EVF_PENDING);
-    executor_done();
-    ck_assert_uint_eq(probe.wakes, 1);
-    ck_assert_int_eq(poll_with(timeout, &probe, NULL), EVF_READY);
-    ck_assert_uint_eq(l.drops, 1);
-    ck_assert_int_eq(take_and_drop(timeout), -ESHUTDOWN);
-}
-END_TEST
-
-static void
-note_visit(void *arg, evf_future *child, const char *note)
-{
-    strcat(arg, note != NULL ? note : child->ops->name);
-    strcat(arg, ";");
-}
-
-START_TEST(visit_tells_time_and_future) /* F41 */
-{
-    struct leaf l = {0};
-    struct probe probe;
-    evf_future *timeout =
-        evf_timeout(NULL, UINT64_MAX, evf_timeout(NULL, 5, leaf(&l)));
-    char seen[128] = "";
-
-    timeout->ops->visit(timeout, note_visit, seen);
-    ck_assert_str_eq(seen, "18446744073709551615 ms;timeout;");
-    probe_init(&probe);
-    leaf_finish(&l, 1);
-    poll_with(timeout, &probe, executor);
-    seen[0] = '\0';
-    timeout->ops->visit(timeout, note_visit, seen);
-    ck_assert_str_eq(seen, "18446744073709551615 ms;");
-    evf_future_drop(timeout);
-}
-END_TEST
-
-TEST_MAIN("timeout", result_in_time_passes_through,
-    untaken_result_is_freed_once, ready_at_the_first_poll_arms_nothing,
-    operation_ends_at_the_deadline, result_that_is_there_at_the_deadline_wins,
-    time_counts_from_the_first_poll,
-    async_function_unwinds_and_cleans_up_after_the_deadline,
+TEST_MAIN("timeout", async_function_unwinds_and_cleans_up_after_the_deadline,
     async_function_may_make_a_result_of_it,
     nested_timeouts_end_at_the_earlier_deadline,
     request_from_outside_comes_before_the_deadlines,
-    composite_without_passes_is_dropped_whole, timeout_of_nothing_polls_once,
+    composite_without_passes_is_dropped_whole,
     timeouts_that_are_always_ready_yield,
-    awaits_behind_the_deadline_count_against_the_same_budget,
-    spurious_polls_and_another_waker, dropped_pending_drops_its_future,
-    failed_futures_are_futures, failing_constructor_drops_the_future,
-    foreign_executor_has_no_time, end_of_the_executor_is_a_deadline,
-    visit_tells_time_and_future)
+    awaits_behind_the_deadline_count_against_the_same_budget)

@@ -62,8 +62,8 @@ typedef struct evf_frame_ops {
 
 typedef struct evf_frame {
     evf_future future;
-    evf_future *child; /* what is awaited; may be a failed future */
-    uint32_t line;     /* where, or one of the states in frame.c */
+    evf_future *child; /* what is awaited at `line`; may be a failed future */
+    uint32_t line;     /* where it is suspended, or one of the states below */
     bool polled;       /* child's, for the await rule */
     bool heap;         /* the library allocated this frame */
     bool stressed;     /* EVF_STRESS has suspended this await already */
@@ -93,13 +93,55 @@ typedef struct evf_frame {
 EVF_API void *evf_frame_init(void *storage, const evf_frame_ops *ops);
 
 /* What the macros call; not for use by hand. */
-EVF_API enum evf_poll evfi_frame_await(
-    evf_frame *frame, evf_context *cx, uint32_t line, intptr_t *value);
-EVF_API void evfi_frame_tried(
-    evf_frame *frame, evf_context *cx, uint32_t line, intptr_t error);
-EVF_API bool evfi_frame_lost(evf_frame *frame, uint32_t line, intptr_t *result);
+EVF_API enum evf_poll evfi_future_unanswered(evf_future *future);
+EVF_API enum evf_poll evfi_frame_await_slowly(evf_frame *frame,
+    evf_context *cx, uint32_t line, intptr_t *value);
+EVF_API void evfi_frame_tried(evf_frame *frame, evf_context *cx, uint32_t line,
+    intptr_t error);
+EVF_API bool evfi_frame_lost(evf_frame *frame, uint32_t line,
+    intptr_t *result);
 EVF_API void evfi_frame_drop(evf_future *self);
 EVF_API void evfi_frame_visit(evf_future *self, evf_visit_fn *fn, void *arg);
+
+/* Takes the future that is awaited from here on, and spends budget on it. */
+static inline void
+evfi_frame_start(evf_frame *frame, evf_context *cx, evf_future *child)
+{
+    struct evfi_budget *budget = cx->budget;
+
+    frame->child = child;
+    frame->polled = budget->credit > 0;
+    budget->credit -= frame->polled;
+}
+
+/*
+ * evf_future_poll_child() where there is no request and budget is left, which
+ * is nearly always; the rest, and all misuse, is left to the other function.
+ */
+static inline enum evf_poll
+evfi_frame_await(evf_frame *frame, evf_context *cx, uint32_t line,
+    intptr_t *value)
+{
+    evf_future *child = frame->child;
+    struct evfi_budget *budget = cx->budget;
+
+    /* Neither NULL nor an error. */
+    if ((uintptr_t)child - 1 >= (uintptr_t)-4096 || budget->credit == 0 ||
+        child->result != EVF_RESULT_PENDING)
+        return evfi_frame_await_slowly(frame, cx, line, value);
+    child->result = EVF_RESULT_POLLING;
+    if (child->ops->poll(child, cx) == EVF_PENDING) {
+        child->result = EVF_RESULT_PENDING;
+        frame->line = line;
+        return EVF_PENDING;
+    }
+    if (child->result == EVF_RESULT_POLLING)
+        evfi_future_unanswered(child);
+    *value = child->result;
+    child->result = EVF_RESULT_POLLING; /* nobody drops it meanwhile */
+    child->ops->drop(child);
+    return EVF_READY;
+}
 
 EVF_C_END
 
@@ -169,8 +211,7 @@ EVF_C_END
     do {                                                                       \
         intptr_t evfi_value;                                                   \
         (void)no_await_or_return_after_EVF_FINALLY;                            \
-        evfi_frame->child = (future);                                          \
-        evfi_frame->polled = false;                                            \
+        evfi_frame_start(evfi_frame, evfi_cx, (future));                       \
         EVFI_FALLTHROUGH;                                                      \
     case EVFI_LABEL(__LINE__):                                                 \
         if (evfi_frame_await(evfi_frame, evfi_cx, __LINE__, &evfi_value) ==    \

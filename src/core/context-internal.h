@@ -23,9 +23,31 @@ evfi_context_is_last(const evf_context *cx)
     return (cx->flags & EVFI_LAST_POLL) != 0;
 }
 
+/*
+ * Credit is budget that can be spent without a further look, so it is 0 while a
+ * request is in force, and what is left stands in the reserve.
+ */
+static inline void
+evfi_context_set_budget(evf_context *cx, uint32_t left)
+{
+    bool look = cx->request != 0 || evfi_stress;
+
+    cx->budget = &cx->own;
+    cx->own.credit = look ? 0 : left;
+    cx->own.reserve = look ? left : 0;
+}
+
 /* The context of a root's poll: a full budget, and the request in force. */
-void evfi_context_init_root(evf_context *cx, const evf_waker *waker,
-    evf_executor *executor, int request);
+static inline void
+evfi_context_init_root(evf_context *cx, const evf_waker *waker,
+    evf_executor *executor, int request)
+{
+    cx->waker = *waker;
+    cx->executor = executor;
+    cx->request = request;
+    cx->flags = 0;
+    evfi_context_set_budget(cx, EVFI_BUDGET);
+}
 
 /*
  * A context whose request is `request`: an error at a deadline, or 0 inside of a

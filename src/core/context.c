@@ -6,20 +6,6 @@
 
 bool evfi_stress;
 
-/*
- * Credit is budget that can be spent without a further look, so it is 0 while a
- * request is in force, and what is left stands in the reserve.
- */
-static void
-budget_set(evf_context *cx, uint32_t left)
-{
-    bool look = cx->request != 0 || evfi_stress;
-
-    cx->budget = &cx->own;
-    cx->own.credit = look ? 0 : left;
-    cx->own.reserve = look ? left : 0;
-}
-
 static uint32_t
 budget_left(const evf_context *cx)
 {
@@ -38,17 +24,6 @@ budget_spend(evf_context *cx)
     else
         return false;
     return true;
-}
-
-void
-evfi_context_init_root(evf_context *cx, const evf_waker *waker,
-    evf_executor *executor, int request)
-{
-    cx->waker = *waker;
-    cx->executor = executor;
-    cx->request = request;
-    cx->flags = 0;
-    budget_set(cx, EVFI_BUDGET);
 }
 
 void
@@ -75,7 +50,7 @@ evfi_context_derive(evf_context *cx, const evf_context *from, int request)
 {
     evf_context_with_waker(cx, from, &from->waker);
     cx->request = request;
-    budget_set(cx, budget_left(from));
+    evfi_context_set_budget(cx, budget_left(from));
 }
 
 void
@@ -139,8 +114,9 @@ evf_future_poll_child(evf_future *child, evf_context *cx, bool *polled,
     }
     if (poll == EVF_PENDING)
         return EVF_PENDING;
-    *dispose = child->dispose;
     *result = child->result;
+    if (!evf_failed(*result))
+        *dispose = child->dispose;
     evfi_future_drop_taken(child);
     return EVF_READY;
 }

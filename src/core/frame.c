@@ -18,6 +18,13 @@ ops_of(const evf_frame *frame)
     return (const evf_frame_ops *)frame->future.ops;
 }
 
+/* At an await, whose child is the frame's to drop. */
+static bool
+is_suspended(uint32_t line)
+{
+    return line != EVFI_LINE_START && line < EVFI_LINE_ENDED;
+}
+
 void *
 evf_frame_init(void *storage, const evf_frame_ops *ops)
 {
@@ -51,42 +58,19 @@ stressed(evf_frame *frame, evf_context *cx)
     return frame->stressed;
 }
 
-static enum evf_poll
-await_slowly(evf_frame *frame, evf_context *cx, intptr_t *value)
+enum evf_poll
+evfi_frame_await_slowly(evf_frame *frame, evf_context *cx, uint32_t line,
+    intptr_t *value)
 {
     void (*dispose)(void *result);
+    enum evf_poll poll = EVF_PENDING;
 
-    if (stressed(frame, cx))
-        return EVF_PENDING;
-    return evf_future_poll_child(
-        frame->child, cx, &frame->polled, value, &dispose);
-}
-
-enum evf_poll
-evfi_frame_await(
-    evf_frame *frame, evf_context *cx, uint32_t line, intptr_t *value)
-{
-    evf_future *child = frame->child;
-    struct evfi_budget *budget = cx->budget;
-
-    if (budget->credit > 0 && evfi_future_is_real(child)) {
-        /* evf_future_poll_child() where there is no request, in short. */
-        if (!frame->polled) {
-            frame->polled = true;
-            budget->credit--;
-        }
-        if (evfi_future_poll(child, cx) == EVF_PENDING) {
-            frame->line = line;
-            return EVF_PENDING;
-        }
-        *value = child->result;
-        evfi_future_drop_taken(child);
-    } else if (await_slowly(frame, cx, value) == EVF_PENDING) {
+    if (!stressed(frame, cx))
+        poll = evf_future_poll_child(frame->child, cx, &frame->polled, value,
+            &dispose);
+    if (poll == EVF_PENDING)
         frame->line = line;
-        return EVF_PENDING;
-    }
-    frame->child = NULL;
-    return EVF_READY;
+    return poll;
 }
 
 void
@@ -106,16 +90,14 @@ evfi_frame_tried(
 bool
 evfi_frame_lost(evf_frame *frame, uint32_t line, intptr_t *result)
 {
-    evf_future *child = frame->child;
-
     if (line == EVFI_LINE_ENDED) {
         frame->line = line;
         evfi_misuse("an async function was polled after its end");
         return true;
     }
     *result = -EINVAL;
-    frame->child = NULL;
-    evf_future_drop(child);
+    if (is_suspended(line))
+        evf_future_drop(frame->child);
     evfi_misuse(line == EVFI_LINE_RUNNING
             ? "an async function returned without EVF_RETURN"
             : "an async function awaits inside a nested switch");
@@ -127,10 +109,9 @@ evfi_frame_drop(evf_future *self)
 {
     evf_frame *frame = (evf_frame *)self;
     const evf_frame_ops *ops = ops_of(frame);
-    evf_future *child = frame->child;
 
-    frame->child = NULL;
-    evf_future_drop(child);
+    if (is_suspended(frame->line))
+        evf_future_drop(frame->child);
     if (frame->line == EVFI_LINE_RUNNING)
         evfi_misuse("an async function returned without EVF_RETURN");
     if (frame->line != EVFI_LINE_ENDED) {
@@ -159,6 +140,6 @@ evfi_frame_visit(evf_future *self, evf_visit_fn *fn, void *arg)
         snprintf(where, sizeof(where), "%s at %s:%u", ops->function, file,
             (unsigned)frame->line);
     fn(arg, NULL, where);
-    if (frame->child != NULL)
+    if (is_suspended(frame->line) && frame->child != NULL)
         fn(arg, frame->child, NULL);
 }

@@ -46,23 +46,23 @@ evfi_op_claim(evf_op *op, const evf_future_ops *ops)
     return head;
 }
 
+/* Whether it is a caller's storage that is not in use. */
+static inline bool
+evfi_op_is_free(const evf_op *op)
+{
+    return op != NULL && op->future.ops == NULL;
+}
+
 /*
- * The same with nothing zeroed but the head, for operations that are made often
- * and set every field that they will read.
+ * Such storage with nothing zeroed but the head, for operations that are made
+ * often and set every field that they will read.
  */
 static inline void *
-evfi_op_claim_head(evf_op *op, const evf_future_ops *ops)
+evfi_op_take(evf_op *op, const evf_future_ops *ops)
 {
     struct evfi_op *head = (struct evfi_op *)op;
 
-    if (op == NULL) {
-        head = evfi_allocate(ops->size);
-        if (head == NULL)
-            return NULL;
-    } else if (op->future.ops != NULL) {
-        return evf_future_failed(-EBUSY);
-    }
-    *head = (struct evfi_op){.heap = op == NULL};
+    *head = (struct evfi_op){.heap = false};
     evf_future_init(&head->future, ops);
     return head;
 }

@@ -102,8 +102,8 @@ go_on(struct connect *c, evf_context *cx, evf_reactor *reactor, int err)
     if (err == -EINPROGRESS) {
         if (evfi_context_is_last(cx))
             return EVF_PENDING;
-        err = evfi_entry_await(&c->socket->entry, &c->interest, EVF_WRITABLE,
-            &cx->waker);
+        err = evfi_entry_wait(&c->socket->entry, &c->interest,
+            (evf_event){0, EVF_WRITABLE}, &cx->waker);
         if (err == 0)
             return EVF_PENDING;
     }

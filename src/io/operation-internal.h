@@ -20,7 +20,7 @@ struct evfi_operation {
         struct {
             char *buf;
             size_t len;
-            size_t done; /* of `len`, for those that call more than once */
+            size_t done; /* before `buf`, of those that call more than once */
         } bytes;
         struct {
             const struct iovec *iov;
@@ -40,53 +40,82 @@ EVFI_OP_FITS(struct evfi_operation);
  * Storage with a reference on the entry, and `u` still to be set; or the future
  * that failed.
  */
+struct evfi_operation *evfi_operation_claim(evf_op *op,
+    const evf_future_ops *ops, struct evfi_entry *entry);
+
+/* The same in storage that evfi_op_is_free(), in a few stores. */
 static inline struct evfi_operation *
-evfi_operation_claim(evf_op *op, const evf_future_ops *ops,
+evfi_operation_take(evf_op *op, const evf_future_ops *ops,
     struct evfi_entry *entry)
 {
-    struct evfi_operation *operation = evfi_op_claim_head(op, ops);
+    struct evfi_operation *operation = evfi_op_take(op, ops);
 
-    if (!evfi_future_is_real(operation))
-        return operation;
     operation->entry = entry;
     entry->refs++;
     operation->interest.entry = NULL;
     return operation;
 }
 
+static inline evf_future *
+evfi_operation_set_bytes(struct evfi_operation *operation, const void *buf,
+    size_t len)
+{
+    operation->u.bytes.buf = (char *)(uintptr_t)buf;
+    operation->u.bytes.len = len;
+    operation->u.bytes.done = 0;
+    return &operation->op.future;
+}
+
 /*
- * Ends with what `attempt` returns, which is a result, an error, or -EAGAIN if
- * the call would block. A poll in vain, while the interest is registered, costs
- * no system call; the last poll tries whatever the hint says.
+ * Reading or writing `len` bytes, where evfi_operation_take() won't do: in
+ * storage that is the heap's or in use; on no socket; nothing at all, which
+ * fails as all do, or yields 0.
  */
+evf_future *evfi_operation_bytes(evf_op *op, const evf_future_ops *ops,
+    evf_socket *socket, const void *buf, size_t len);
+
+/* A function that makes the call: a result, an error, or -EAGAIN. */
+typedef intptr_t evfi_attempt_fn(struct evfi_operation *operation);
+
+/*
+ * What is left of a poll when the hint said no, or was wrong: waits, or, in the
+ * last poll, tries for all that.
+ */
+enum evf_poll evfi_operation_wait(struct evfi_operation *operation,
+    evf_context *cx, uint32_t signal, evfi_attempt_fn *attempt);
+
+/* The poll of an operation while the hint says that it will not block. */
+static inline __attribute__((always_inline)) enum evf_poll
+evfi_operation_try(struct evfi_operation *operation, evf_context *cx,
+    uint32_t signal, evfi_attempt_fn *attempt)
+{
+    intptr_t result = attempt(operation);
+
+    if (result != -EAGAIN)
+        return evf_future_ready(&operation->op.future, result);
+    operation->entry->hint &= (uint8_t)~signal;
+    return evfi_operation_wait(operation, cx, signal, attempt);
+}
+
+/* The poll of an operation, otherwise. */
+static inline __attribute__((always_inline)) enum evf_poll
+evfi_operation_await(struct evfi_operation *operation, evf_context *cx,
+    uint32_t signal, evfi_attempt_fn *attempt)
+{
+    if (!evfi_context_is_last(cx) &&
+        evfi_entry_await_quickly(operation->entry, &operation->interest, signal,
+            &cx->waker))
+        return EVF_PENDING;
+    return evfi_operation_wait(operation, cx, signal, attempt);
+}
+
 static inline __attribute__((always_inline)) enum evf_poll
 evfi_operation_poll(struct evfi_operation *operation, evf_context *cx,
-    uint32_t signal, intptr_t (*attempt)(struct evfi_operation *operation))
+    uint32_t signal, evfi_attempt_fn *attempt)
 {
-    struct evfi_entry *entry = operation->entry;
-    bool last = evfi_context_is_last(cx);
-    intptr_t result;
-
-    if (operation->interest.entry != NULL && !last) {
-        result = evfi_entry_await_again(entry, &operation->interest,
-            &cx->waker);
-    } else if (entry->reactor == NULL) {
-        result = evfi_entry_error(entry);
-    } else {
-        if ((entry->hint & signal) || last) {
-            result = attempt(operation);
-            if (result != -EAGAIN)
-                return evf_future_ready(&operation->op.future, result);
-            entry->hint &= (uint8_t)~signal;
-        }
-        if (last)
-            return EVF_PENDING;
-        result = evfi_entry_await(entry, &operation->interest, signal,
-            &cx->waker);
-    }
-    if (result < 0)
-        return evf_future_ready(&operation->op.future, result);
-    return EVF_PENDING;
+    if (operation->entry->hint & signal)
+        return evfi_operation_try(operation, cx, signal, attempt);
+    return evfi_operation_await(operation, cx, signal, attempt);
 }
 
 /* The drop of an operation with nothing in `u` to release. */
@@ -96,8 +125,5 @@ void evfi_operation_drop(evf_future *self);
 void evfi_entry_visit(const struct evfi_entry *entry, evf_visit_fn *fn,
     void *arg);
 void evfi_operation_visit(evf_future *self, evf_visit_fn *fn, void *arg);
-
-/* What reading or writing 0 bytes does: it fails as all do, or yields 0. */
-evf_future *evfi_operation_nothing(evf_op *op, struct evfi_entry *entry);
 
 #endif

@@ -3,15 +3,51 @@
 
 #include <stdio.h>
 
+enum evf_poll
+evfi_operation_wait(struct evfi_operation *operation, evf_context *cx,
+    uint32_t signal, evfi_attempt_fn *attempt)
+{
+    struct evfi_entry *entry = operation->entry;
+    evf_interest *interest = &operation->interest;
+    intptr_t result = evfi_entry_error(entry);
+
+    if (result == 0 && evfi_context_is_last(cx)) {
+        result = attempt(operation);
+        if (result == -EAGAIN)
+            return EVF_PENDING;
+        return evf_future_ready(&operation->op.future, result);
+    }
+    if (result == 0 && interest->entry != NULL)
+        result = evfi_entry_await_again(entry, interest, &cx->waker);
+    else if (result == 0)
+        result = evfi_entry_wait(entry, interest, (evf_event){0, signal},
+            &cx->waker);
+    if (result < 0)
+        return evf_future_ready(&operation->op.future, result);
+    return EVF_PENDING;
+}
+
+static __attribute__((noinline)) void
+drop_rarely(struct evfi_operation *operation)
+{
+    evf_interest_remove(&operation->interest);
+    evfi_entry_unref(operation->entry);
+    evfi_op_release(&operation->op);
+}
+
 void
 evfi_operation_drop(evf_future *self)
 {
     struct evfi_operation *operation = (struct evfi_operation *)self;
+    struct evfi_entry *entry = operation->entry;
 
-    if (operation->interest.entry != NULL)
-        evf_interest_remove(&operation->interest);
-    evfi_entry_unref(operation->entry);
-    evfi_op_release(&operation->op);
+    if (operation->interest.entry != NULL || entry->refs == 1 ||
+        operation->op.heap) {
+        drop_rarely(operation);
+        return;
+    }
+    entry->refs--;
+    operation->op.future.ops = NULL;
 }
 
 void
@@ -48,8 +84,30 @@ static const evf_future_ops nothing_ops = {
     .visit = evfi_operation_visit,
 };
 
-evf_future *
-evfi_operation_nothing(evf_op *op, struct evfi_entry *entry)
+struct evfi_operation *
+evfi_operation_claim(evf_op *op, const evf_future_ops *ops,
+    struct evfi_entry *entry)
 {
-    return (evf_future *)evfi_operation_claim(op, &nothing_ops, entry);
+    struct evfi_operation *operation = evfi_op_claim(op, ops);
+
+    if (evfi_future_is_real(operation)) {
+        operation->entry = entry;
+        entry->refs++;
+    }
+    return operation;
+}
+
+evf_future *
+evfi_operation_bytes(evf_op *op, const evf_future_ops *ops, evf_socket *socket,
+    const void *buf, size_t len)
+{
+    struct evfi_operation *operation;
+
+    if (socket == NULL)
+        return evf_future_failed(-EBADF);
+    operation = evfi_operation_claim(op, len != 0 ? ops : &nothing_ops,
+        &socket->entry);
+    if (!evfi_future_is_real(operation))
+        return (evf_future *)operation;
+    return evfi_operation_set_bytes(operation, buf, len);
 }

@@ -24,6 +24,30 @@ read_file(const struct evfi_entry *entry, void *buf, size_t len)
     return read(entry->fd, buf, len);
 }
 
+static ssize_t
+read_once(const struct evfi_operation *operation)
+{
+    const struct evfi_entry *entry = operation->entry;
+    void *buf = operation->u.bytes.buf;
+    size_t len = operation->u.bytes.len;
+
+    if (entry->detail & EVFI_FD_SOCKET)
+        return recv(entry->fd, buf, len, MSG_DONTWAIT);
+    return read_file(entry, buf, len);
+}
+
+/* Another fd than a socket's, or interrupted. */
+static __attribute__((noinline)) intptr_t
+read_slowly(const struct evfi_operation *operation)
+{
+    ssize_t n;
+
+    do
+        n = read_once(operation);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
 /*
  * A short read has drained the socket, most likely: the next one waits for
  * libevent to say otherwise, in place of a call in vain.
@@ -32,27 +56,37 @@ static inline intptr_t
 try_read(struct evfi_operation *operation)
 {
     struct evfi_entry *entry = operation->entry;
-    size_t len = operation->u.bytes.len;
-    ssize_t n;
+    intptr_t n;
 
-    do {
-        if (entry->detail & EVFI_FD_SOCKET)
-            n = recv(entry->fd, operation->u.bytes.buf, len, MSG_DONTWAIT);
-        else
-            n = read_file(entry, operation->u.bytes.buf, len);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return -errno;
-    if ((size_t)n < len && !(entry->detail & EVFI_FD_DEVICE))
+    if (entry->detail & EVFI_FD_SOCKET) {
+        n = recv(entry->fd, operation->u.bytes.buf, operation->u.bytes.len,
+            MSG_DONTWAIT);
+        if (n < 0)
+            n = errno == EINTR ? read_slowly(operation) : -errno;
+    } else {
+        n = read_slowly(operation);
+    }
+    if (n >= 0 && (size_t)n < operation->u.bytes.len &&
+        !(entry->detail & EVFI_FD_DEVICE))
         entry->hint &= (uint8_t)~EVF_READABLE;
     return n;
+}
+
+/* Apart, so that the poll that only waits saves no registers. */
+static __attribute__((noinline)) enum evf_poll
+read_now(struct evfi_operation *operation, evf_context *cx)
+{
+    return evfi_operation_try(operation, cx, EVF_READABLE, try_read);
 }
 
 static enum evf_poll
 read_poll(evf_future *self, evf_context *cx)
 {
-    return evfi_operation_poll((struct evfi_operation *)self, cx, EVF_READABLE,
-        try_read);
+    struct evfi_operation *operation = (struct evfi_operation *)self;
+
+    if (operation->entry->hint & EVF_READABLE)
+        return read_now(operation, cx);
+    return evfi_operation_await(operation, cx, EVF_READABLE, try_read);
 }
 
 static const evf_future_ops read_ops = {
@@ -66,16 +100,8 @@ static const evf_future_ops read_ops = {
 evf_future *
 evf_read(evf_op *op, evf_socket *socket, void *buf, size_t len)
 {
-    struct evfi_operation *operation;
-
-    if (socket == NULL)
-        return evf_future_failed(-EBADF);
-    if (len == 0)
-        return evfi_operation_nothing(op, &socket->entry);
-    operation = evfi_operation_claim(op, &read_ops, &socket->entry);
-    if (evfi_future_is_real(operation)) {
-        operation->u.bytes.buf = buf;
-        operation->u.bytes.len = len;
-    }
-    return (evf_future *)operation;
+    if (!evfi_op_is_free(op) || socket == NULL || len == 0)
+        return evfi_operation_bytes(op, &read_ops, socket, buf, len);
+    return evfi_operation_set_bytes(
+        evfi_operation_take(op, &read_ops, &socket->entry), buf, len);
 }

@@ -118,22 +118,44 @@ write_file(const struct evfi_entry *entry, const struct iovec *iov, int count)
     return writev_quietly(entry->fd, iov, count);
 }
 
-/* One call. -errno. */
-static inline intptr_t
-write_some(struct evfi_entry *entry, const char *buf, size_t len)
+static ssize_t
+write_once(const struct evfi_operation *operation)
+{
+    const struct evfi_entry *entry = operation->entry;
+    struct iovec iov = {operation->u.bytes.buf, operation->u.bytes.len};
+
+    if (entry->detail & EVFI_FD_SOCKET)
+        return send(entry->fd, iov.iov_base, iov.iov_len,
+            MSG_DONTWAIT | MSG_NOSIGNAL);
+    return write_file(entry, &iov, 1);
+}
+
+/* Another fd than a socket's, or interrupted. */
+static __attribute__((noinline)) intptr_t
+write_slowly(const struct evfi_operation *operation)
 {
     ssize_t n;
 
-    do {
-        if (entry->detail & EVFI_FD_SOCKET)
-            n = send(entry->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        else
-            n = write_file(entry,
-                &(struct iovec){.iov_base = (char *)(uintptr_t)buf,
-                    .iov_len = len},
-                1);
-    } while (n < 0 && errno == EINTR);
+    do
+        n = write_once(operation);
+    while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
+}
+
+/* One call. */
+static inline __attribute__((always_inline)) intptr_t
+write_some(const struct evfi_operation *operation)
+{
+    const struct evfi_entry *entry = operation->entry;
+    ssize_t n;
+
+    if (!(entry->detail & EVFI_FD_SOCKET))
+        return write_slowly(operation);
+    n = send(entry->fd, operation->u.bytes.buf, operation->u.bytes.len,
+        MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n >= 0)
+        return n;
+    return errno == EINTR ? write_slowly(operation) : -errno;
 }
 
 /* A socket that took a part is full. */
@@ -141,10 +163,10 @@ static inline intptr_t
 try_write(struct evfi_operation *operation)
 {
     struct evfi_entry *entry = operation->entry;
-    size_t len = operation->u.bytes.len;
-    intptr_t n = write_some(entry, operation->u.bytes.buf, len);
+    intptr_t n = write_some(operation);
 
-    if (n >= 0 && (size_t)n < len && (entry->detail & EVFI_FD_SOCKET))
+    if (n >= 0 && (size_t)n < operation->u.bytes.len &&
+        (entry->detail & EVFI_FD_SOCKET))
         entry->hint &= (uint8_t)~EVF_WRITABLE;
     return n;
 }
@@ -156,43 +178,38 @@ write_poll(evf_future *self, evf_context *cx)
         try_write);
 }
 
-/* A part was written, of everything. */
-static intptr_t
+/* A part was written, of everything: a socket is full. */
+static __attribute__((noinline)) intptr_t
 write_rest(struct evfi_operation *operation, size_t n)
 {
     struct evfi_entry *entry = operation->entry;
-    size_t len = operation->u.bytes.len;
-    intptr_t more;
+    intptr_t more = (intptr_t)n;
 
-    operation->u.bytes.done += n;
-    for (int round = 1; round < ROUNDS; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
+        operation->u.bytes.buf += more;
+        operation->u.bytes.len -= (size_t)more;
+        operation->u.bytes.done += (size_t)more;
+        if (operation->u.bytes.len == 0)
+            return (intptr_t)operation->u.bytes.done;
         if (entry->detail & EVFI_FD_SOCKET)
             return -EAGAIN;
-        more = write_some(entry,
-            operation->u.bytes.buf + operation->u.bytes.done,
-            len - operation->u.bytes.done);
+        more = write_some(operation);
         if (more < 0)
             return more;
-        operation->u.bytes.done += (size_t)more;
-        if (operation->u.bytes.done == len)
-            return (intptr_t)len;
     }
     return -EAGAIN;
 }
 
-static inline intptr_t
+static inline __attribute__((always_inline)) intptr_t
 try_write_all(struct evfi_operation *operation)
 {
-    size_t done = operation->u.bytes.done;
-    size_t left = operation->u.bytes.len - done;
-    intptr_t n =
-        write_some(operation->entry, operation->u.bytes.buf + done, left);
+    intptr_t n = write_some(operation);
 
     if (n < 0)
         return n;
-    if ((size_t)n < left)
+    if ((size_t)n < operation->u.bytes.len)
         return write_rest(operation, (size_t)n);
-    return (intptr_t)operation->u.bytes.len;
+    return (intptr_t)operation->u.bytes.done + n;
 }
 
 static enum evf_poll
@@ -257,19 +274,10 @@ static inline evf_future *
 write_new(evf_op *op, const evf_future_ops *ops, evf_socket *socket,
     const void *buf, size_t len)
 {
-    struct evfi_operation *operation;
-
-    if (socket == NULL)
-        return evf_future_failed(-EBADF);
-    if (len == 0)
-        return evfi_operation_nothing(op, &socket->entry);
-    operation = evfi_operation_claim(op, ops, &socket->entry);
-    if (evfi_future_is_real(operation)) {
-        operation->u.bytes.buf = (char *)(uintptr_t)buf;
-        operation->u.bytes.len = len;
-        operation->u.bytes.done = 0;
-    }
-    return (evf_future *)operation;
+    if (!evfi_op_is_free(op) || socket == NULL || len == 0)
+        return evfi_operation_bytes(op, ops, socket, buf, len);
+    return evfi_operation_set_bytes(
+        evfi_operation_take(op, ops, &socket->entry), buf, len);
 }
 
 evf_future *
@@ -296,7 +304,7 @@ evf_writev(evf_op *op, evf_socket *socket, const struct iovec *iov, int count)
     if (count < 0 || count > IOV_MAX || (iov == NULL && count > 0))
         return evf_future_failed(-EINVAL);
     if (count == 0)
-        return evfi_operation_nothing(op, &socket->entry);
+        return evfi_operation_bytes(op, &writev_ops, socket, NULL, 0);
     operation = evfi_operation_claim(op, &writev_ops, &socket->entry);
     if (evfi_future_is_real(operation)) {
         operation->u.pieces.iov = iov;

@@ -75,6 +75,8 @@ arm_tick(evf_reactor *reactor)
     }
     if (event_add(&reactor->tick, &delay) == 0)
         reactor->tick_at = next;
+    else
+        reactor->tick_stale = true; /* out of memory: the next turn tries */
 }
 
 static void
@@ -147,7 +149,9 @@ void
 evfi_reactor_begin(evf_reactor *reactor)
 {
     reactor->batch = true;
-    if (!evfi_wheel_empty(&reactor->wheel))
+    /* A timer in the wheel has the tick armed, or stale. */
+    if ((reactor->tick_at != UINT64_MAX || reactor->tick_stale) &&
+        !evfi_wheel_empty(&reactor->wheel))
         evfi_wheel_advance(&reactor->wheel, evfi_clock_now(reactor));
 }
 

@@ -23,11 +23,13 @@ struct evfi_entry {
     int fd;               /* -1 once closed, or the program's wait is over */
     uint32_t refs;        /* at 0 `release` is called */
     uint8_t armed;        /* the signals that `event` is added for */
-    uint8_t hint;         /* the signals to expect: a wrong one costs a call */
+    /* The signals to expect, of a live entry. A wrong one costs a call; none is
+     * set while an interest in it is registered. */
+    uint8_t hint;
     uint8_t detail;       /* the socket's */
     bool own;             /* part of a socket */
     bool muted;           /* armed for nothing, whoever waits */
-    uint32_t waiting[3];  /* interests registered for each signal */
+    uint32_t waiting[3];  /* interests in each signal; the program's fds only */
     struct evfi_list interests; /* in the order of registration */
     void (*release)(struct evfi_entry *entry);
     struct event event;
@@ -92,26 +94,25 @@ int evfi_entry_wait_owned(struct evfi_entry *entry, evf_interest *interest,
     evf_event event, evf_waker waker);
 
 /*
- * evfi_entry_wait() for one signal, under a drawn id. In the steady state of a
- * socket there is nothing to arm, and the waker is one of ours: then it is a
- * few stores, right here.
+ * evfi_entry_wait() for one signal, under a drawn id, in the steady state of a
+ * socket, where it comes to a few stores: there is nothing to be armed, and the
+ * waker is one of ours. False if it is not so: nothing has been done.
  */
-static inline int
-evfi_entry_await(struct evfi_entry *entry, evf_interest *interest,
+static inline bool
+evfi_entry_await_quickly(struct evfi_entry *entry, evf_interest *interest,
     uint32_t signal, const evf_waker *waker)
 {
     if (!(entry->armed & signal) || interest->entry != NULL ||
         waker->ops == NULL || waker->ops->clone != evfi_counted_clone)
-        return evfi_entry_wait(entry, interest, (evf_event){0, signal}, waker);
-    interest->event = (evf_event){++entry->reactor->last_id, signal};
+        return false;
+    interest->event = (evf_event){0, signal};
     interest->occurred = 0;
     interest->error = 0;
     interest->entry = entry;
     interest->waker = evfi_waker_clone(waker);
     evfi_list_append(&entry->interests, &interest->link);
-    entry->waiting[signal == EVF_READABLE ? 0 : 1]++;
     entry->hint &= (uint8_t)~signal;
-    return 0;
+    return true;
 }
 
 /*
@@ -146,8 +147,8 @@ int evfi_entry_arm(struct evfi_entry *entry, uint32_t signals);
 /* The map forgets the entry, and no event is left on its fd. */
 void evfi_entry_unmap(struct evfi_entry *entry);
 
-/* Libevent says that `occurred` has. The entry may be gone afterwards. */
-void evfi_entry_fired(struct evfi_entry *entry, uint32_t occurred);
+/* The callback of `event`. The entry may be gone afterwards. */
+void evfi_entry_on_ready(evutil_socket_t fd, short what, void *arg);
 
 /* Wakes all who wait, with nothing occurred but `error`. */
 void evfi_entry_cut_loose(struct evfi_entry *entry, int error);

@@ -40,21 +40,6 @@ events_of(const evf_reactor *reactor, uint32_t signals)
     return events;
 }
 
-static void
-on_ready(evutil_socket_t fd, short what, void *arg)
-{
-    uint32_t occurred = 0;
-
-    (void)fd;
-    if (what & EV_READ)
-        occurred |= EVF_READABLE;
-    if (what & EV_WRITE)
-        occurred |= EVF_WRITABLE;
-    if (what & EV_CLOSED)
-        occurred |= EVF_CLOSED;
-    evfi_entry_fired(arg, occurred);
-}
-
 int
 evfi_entry_arm(struct evfi_entry *entry, uint32_t signals)
 {
@@ -68,7 +53,7 @@ evfi_entry_arm(struct evfi_entry *entry, uint32_t signals)
     if (signals == 0)
         return 0;
     evfi_internal_event_assign(&entry->event, entry->reactor->base, entry->fd,
-        events_of(entry->reactor, signals), on_ready, entry);
+        events_of(entry->reactor, signals), evfi_entry_on_ready, entry);
     errno = 0;
     if (event_add(&entry->event, NULL) < 0)
         return errno != 0 ? -errno : -EINVAL;
@@ -165,6 +150,7 @@ evfi_entry_unmap(struct evfi_entry *entry)
     event_debug_unassign(&entry->event);
     reactor->entries[entry->fd] = NULL;
     entry->reactor = NULL;
+    entry->hint = 0;
     if (!entry->own)
         retire(entry, reactor);
 }

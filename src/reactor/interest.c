@@ -42,9 +42,12 @@ evfi_entry_cut_loose(struct evfi_entry *entry, int error)
     wake_all(&woken);
 }
 
+/* A socket's stays armed for whoever waits next, and need not be counted. */
 static void
 count(struct evfi_entry *entry, uint32_t signals, uint32_t by)
 {
+    if (entry->own)
+        return;
     entry->waiting[0] += signals & EVF_READABLE ? by : 0;
     entry->waiting[1] += signals & EVF_WRITABLE ? by : 0;
     entry->waiting[2] += signals & EVF_CLOSED ? by : 0;
@@ -63,7 +66,7 @@ void
 evfi_entry_rouse(struct evfi_entry *entry)
 {
     entry->refs++;
-    entry->hint |= (uint8_t)wanted(entry);
+    entry->hint |= EVF_READABLE | EVF_WRITABLE;
     if (!entry->own)
         evfi_entry_unmap(entry);
     evfi_entry_cut_loose(entry, -EAGAIN);
@@ -186,7 +189,7 @@ evfi_entry_wait_owned(struct evfi_entry *entry, evf_interest *interest,
     link_interest(entry, interest, event);
     interest->waker = waker;
     err = evfi_entry_arm(entry,
-        (entry->own ? entry->armed : 0) | wanted(entry));
+        entry->own ? entry->armed | event.signals : wanted(entry));
     if (err < 0) {
         evf_interest_remove(interest);
         if (evfi_entry_live(entry))
@@ -241,22 +244,53 @@ collect(struct evfi_entry *entry, uint32_t occurred, struct evfi_list *fired)
     return served;
 }
 
+static uint32_t
+signals_of(short what)
+{
+    return (what & EV_READ ? EVF_READABLE : 0) |
+           (what & EV_WRITE ? EVF_WRITABLE : 0) |
+           (what & EV_CLOSED ? EVF_CLOSED : 0);
+}
+
+/* The steady state of a socket: one waits, for nothing but what occurred. */
+static bool
+fired_for_one(struct evfi_entry *entry, uint32_t occurred)
+{
+    struct evfi_list *link = entry->interests.next;
+    evf_interest *interest = evf_container_of(link, evf_interest, link);
+
+    if (!entry->own || link == &entry->interests ||
+        link->next != &entry->interests ||
+        (occurred & ~interest->event.signals) != 0)
+        return false;
+    evfi_list_init(&entry->interests);
+    *link = (struct evfi_list){NULL, NULL};
+    interest->occurred = occurred;
+    interest->entry = NULL;
+    evfi_waker_wake(&interest->waker);
+    return true;
+}
+
 /*
  * What has occurred with nobody waiting is disarmed, since it would occur again
  * and again. Waking comes last: it may end the entry and the executor.
  */
 void
-evfi_entry_fired(struct evfi_entry *entry, uint32_t occurred)
+evfi_entry_on_ready(evutil_socket_t fd, short what, void *arg)
 {
+    struct evfi_entry *entry = arg;
+    uint32_t occurred = signals_of(what), rest;
     struct evfi_list fired;
-    uint32_t served;
 
-    evfi_list_init(&fired);
+    (void)fd;
     entry->hint |= (uint8_t)(occurred & (EVF_READABLE | EVF_WRITABLE));
-    served = collect(entry, occurred, &fired);
+    if (fired_for_one(entry, occurred))
+        return;
+    evfi_list_init(&fired);
+    rest = entry->armed & (~occurred | collect(entry, occurred, &fired));
     if (!entry->own)
         rearm_host(entry);
-    else if (evfi_entry_arm(entry, entry->armed & (~occurred | served)) < 0)
+    else if (rest != entry->armed && evfi_entry_arm(entry, rest) < 0)
         evfi_entry_rouse(entry);
     wake_all(&fired);
 }

@@ -125,44 +125,6 @@ evfi_task_end_doomed(void)
     }
 }
 
-static void
-enter(struct evfi_running *running, evf_task *task)
-{
-    running->task = task;
-    running->previous = evfi_thread.running;
-    evfi_thread.running = running;
-    task->running = true;
-}
-
-static void
-leave(const struct evfi_running *running)
-{
-    running->task->running = false;
-    evfi_thread.running = running->previous;
-}
-
-enum evf_poll
-evfi_task_poll(evf_task *task, evf_executor *executor, intptr_t *result,
-    void (**dispose)(void *result))
-{
-    evf_waker waker = {&evfi_task_waker_ops, task};
-    evf_executor *outer = evfi_thread.current;
-    struct evfi_running running;
-    enum evf_poll poll;
-    evf_context cx;
-
-    evfi_context_init_root(&cx, &waker, executor, task->request);
-    enter(&running, task);
-    evfi_thread.current = executor;
-    poll = evf_future_poll_child(
-        task->future, &cx, &task->polled, result, dispose);
-    if (poll == EVF_READY)
-        task->future = NULL;
-    evfi_thread.current = outer;
-    leave(&running);
-    return poll;
-}
-
 /* The task is no root or child of anybody's any more. */
 static void
 forget(evf_task *task, evf_executor *executor)
@@ -202,9 +164,9 @@ evfi_task_end(evf_task *task)
         return 0;
     forget(task, executor);
     task->future = NULL;
-    enter(&running, task);
+    evfi_task_enter(task, &running);
     evf_future_drop(future);
-    leave(&running);
+    evfi_task_leave(&running);
     task->executor = NULL;
     evfi_task_end_doomed();
     evfi_task_unref(task);

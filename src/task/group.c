@@ -373,12 +373,13 @@ poll_ready(evf_group *group)
     evf_task *child, *next = take_ready(group);
     void (*dispose)(void *result);
     intptr_t result;
-
+    evf_context cx;
+    evfi_task_context(&cx, NULL);
     while ((child = next) != NULL) {
         next = child->next;
         child->queued = false;
         if (!child->ended &&
-            evfi_task_poll(child, NULL, &result, &dispose) == EVF_READY)
+            evfi_task_poll(child, &cx, &result, &dispose) == EVF_READY)
             evfi_task_deliver(child, result, dispose);
         evfi_task_end_doomed();
         evfi_task_unref(child);

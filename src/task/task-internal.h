@@ -6,6 +6,8 @@
 #include <evfuture/task.h>
 
 #include "core/list-internal.h"
+#include "core/context-internal.h"
+#include "core/future-internal.h"
 #include "core/waker-internal.h"
 #include "task/executor-internal.h"
 
@@ -71,12 +73,54 @@ void evfi_task_wake(evf_task *task);
 /* Puts a cancel request in force; the outermost, which came first, stays. */
 void evfi_task_request(evf_task *task, int error);
 
+/* Between these two the task is running. */
+static inline void
+evfi_task_enter(evf_task *task, struct evfi_running *running)
+{
+    running->task = task;
+    running->previous = evfi_thread.running;
+    evfi_thread.running = running;
+    task->running = true;
+}
+
+static inline void
+evfi_task_leave(const struct evfi_running *running)
+{
+    running->task->running = false;
+    evfi_thread.running = running->previous;
+}
+
 /*
- * Polls it under the await rule, as whoever runs it. When its future ended,
- * that has been dropped, and the result is in `*result` and `*dispose`.
+ * Polls it under the await rule, as whoever runs it, with a context that is for
+ * roots. When its future ended, that has been dropped, and the result is in
+ * `*result` and `*dispose`.
  */
-enum evf_poll evfi_task_poll(evf_task *task, evf_executor *executor,
-    intptr_t *result, void (**dispose)(void *result));
+static inline enum evf_poll
+evfi_task_poll(evf_task *task, evf_context *cx, intptr_t *result,
+    void (**dispose)(void *result))
+{
+    struct evfi_running running;
+    enum evf_poll poll;
+
+    cx->waker.data = task;
+    cx->request = task->request;
+    evfi_context_set_budget(cx, EVFI_BUDGET);
+    evfi_task_enter(task, &running);
+    poll = evfi_future_poll_child(task->future, cx, &task->polled, result,
+        dispose);
+    if (poll == EVF_READY)
+        task->future = NULL;
+    evfi_task_leave(&running);
+    return poll;
+}
+
+/* The context that a series of such polls is given. */
+static inline void
+evfi_task_context(evf_context *cx, evf_executor *executor)
+{
+    evfi_context_init_root(cx, &(evf_waker){&evfi_task_waker_ops, NULL},
+        executor, 0);
+}
 
 /*
  * Drops its future at once and returns 0; or, if it contains what is running,

@@ -46,11 +46,11 @@ arm_kick(evf_executor *executor, enum evfi_kick why, suseconds_t us)
 static void
 set_priorities(evf_executor *executor)
 {
-    int n = event_base_get_npriorities(executor->reactor.base);
-    int own = executor->priority_set ? executor->priority : n / 2;
+    int n = event_base_get_npriorities(executor->reactor.base), own;
 
     if (n == executor->priorities)
         return;
+    own = executor->priority_set ? executor->priority : n / 2;
     if (event_priority_set(&executor->run, own < n ? own : n - 1) == 0 &&
         event_priority_set(&executor->rest, n - 1) == 0)
         executor->priorities = n;
@@ -155,8 +155,8 @@ static void __attribute__((noinline)) scribble(void)
         stack[i] = 0xa5;
 }
 
-static void
-run_first(evf_executor *executor)
+static inline void
+run_first(evf_executor *executor, evf_context *cx)
 {
     void (*dispose)(void *result);
     evf_task *task = executor->head;
@@ -168,7 +168,7 @@ run_first(evf_executor *executor)
     task->queued = false;
     if (!task->ended && task->executor == executor) {
         task->polled_at = (uint32_t)executor->now;
-        if (evfi_task_poll(task, executor, &result, &dispose) == EVF_READY)
+        if (evfi_task_poll(task, cx, &result, &dispose) == EVF_READY)
             evfi_task_deliver(task, result, dispose);
         if (evfi_thread.doomed != NULL)
             evfi_task_end_doomed();
@@ -181,7 +181,8 @@ run_first(evf_executor *executor)
 static void
 on_turn(evutil_socket_t fd, short what, void *arg)
 {
-    evf_executor *executor = arg;
+    evf_executor *executor = arg, *outer = evfi_thread.current;
+    evf_context cx;
     unsigned polls = 0;
 
     (void)fd;
@@ -194,13 +195,17 @@ on_turn(evutil_socket_t fd, short what, void *arg)
     disarm_kick(executor);
     executor->now = evfi_clock_coarse(&executor->reactor);
     evfi_reactor_begin(&executor->reactor);
+    evfi_task_context(&cx, executor);
+    evfi_thread.current = executor;
     while (executor->head != NULL && polls++ < EVFI_TURN) {
-        run_first(executor);
-        if (executor->closing || event_base_got_break(executor->reactor.base))
+        run_first(executor, &cx);
+        if (executor->closing || executor->head == NULL ||
+            event_base_got_break(executor->reactor.base))
             break;
         if (evfi_stress)
             scribble();
     }
+    evfi_thread.current = outer;
     executor->turning = false;
     if (!executor->closing) {
         evfi_reactor_end(&executor->reactor);
@@ -219,8 +224,9 @@ evfi_turn_init(evf_executor *executor)
     struct event_base *base = executor->reactor.base;
 
     executor->tail = &executor->head;
-    event_assign(&executor->run, base, -1, 0, on_turn, executor);
-    event_assign(&executor->rest, base, -1, 0, on_turn, executor);
+    /* Persistent, which spares libevent a deletion each time. */
+    event_assign(&executor->run, base, -1, EV_PERSIST, on_turn, executor);
+    event_assign(&executor->rest, base, -1, EV_PERSIST, on_turn, executor);
     evfi_internal_event_assign(&executor->kick, base, -1, 0, on_kick, executor);
 }
 

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "actor.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char steps[256];
+static size_t stepped;
+
+void
+trace(char what)
+{
+    ck_assert_uint_lt(stepped, sizeof(steps) - 1);
+    if (what != 0)
+        steps[stepped++] = what;
+}
+
+const char *
+trace_take(void)
+{
+    static char taken[sizeof(steps)];
+
+    memcpy(taken, steps, stepped);
+    taken[stepped] = 0;
+    stepped = 0;
+    return taken;
+}
+
+static enum evf_poll
+actor_poll(evf_future *future, evf_context *cx)
+{
+    struct actor *self = evf_container_of(future, struct actor, future);
+
+    self->polls++;
+    trace(self->name);
+    evf_waker_update(&self->waker, evf_context_waker(cx));
+    self->cx = cx;
+    if (self->acts != NULL)
+        self->acts(self);
+    self->cx = NULL;
+    if (!self->ready) {
+        if (self->again)
+            evf_waker_wake_by_ref(evf_context_waker(cx));
+        return EVF_PENDING;
+    }
+    future->dispose = self->dispose;
+    return evf_future_ready(future, self->result);
+}
+
+static void
+actor_drop(evf_future *future)
+{
+    struct actor *self = evf_container_of(future, struct actor, future);
+
+    self->drops++;
+    trace((char)tolower(self->name));
+    evf_waker_drop(&self->waker);
+    if (self->dropped != NULL)
+        self->dropped(self);
+}
+
+static const evf_future_ops actor_ops = {
+    .size = sizeof(struct actor),
+    .name = "actor",
+    .poll = actor_poll,
+    .drop = actor_drop,
+};
+
+evf_future *
+actor(struct actor *self)
+{
+    evf_future_init(&self->future, &actor_ops);
+    return &self->future;
+}
+
+void
+actor_finish(struct actor *self, intptr_t result)
+{
+    self->ready = true;
+    self->result = result;
+    evf_waker_wake_by_ref(&self->waker);
+}
+
+void
+tell(intptr_t result, void *arg)
+{
+    struct told *told = arg;
+
+    told->calls++;
+    told->result = result;
+    trace(told->name);
+    if (told->then != NULL)
+        told->then(told);
+}
+
+struct host_call {
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void
+on_host_call(evutil_socket_t fd, short what, void *arg)
+{
+    struct host_call call = *(struct host_call *)arg;
+
+    (void)fd;
+    (void)what;
+    free(arg);
+    call.fn(call.arg);
+}
+
+void
+host_calls(void (*fn)(void *arg), void *arg)
+{
+    const struct timeval soon = {0, 0};
+    struct host_call *call = malloc(sizeof(*call));
+
+    ck_assert_ptr_nonnull(call);
+    *call = (struct host_call){fn, arg};
+    ck_assert_int_eq(
+        event_base_once(base, -1, EV_TIMEOUT, on_host_call, call, &soon), 0);
+}
+
+void
+use_priorities(int n)
+{
+    executor_done();
+    base = event_base_new();
+    ck_assert_ptr_nonnull(base);
+    ck_assert_int_eq(event_base_priority_init(base, n), 0);
+    executor = evf_executor_new(base);
+    ck_assert_ptr_nonnull(executor);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef ACTOR_H
+#define ACTOR_H
+
+#include "support.h"
+
+/*
+ * A future that does what a test says, at each poll and at its drop, and leaves
+ * its name in a trace. It starts zeroed, is given to actor(), and outlives the
+ * future.
+ *
+ *     struct actor a = {.name = 'A', .acts = frees_the_owner, .arg = owner};
+ *
+ *     evf_task_detach(evf_spawn(executor, actor(&a)));
+ *     run_passes(1);
+ *     ck_assert_traced("A");
+ */
+struct actor {
+    evf_future future;
+    char name;                       /* a capital letter, or 0 */
+    void (*acts)(struct actor *self);    /* at each poll */
+    void (*dropped)(struct actor *self); /* at the drop */
+    void *arg;
+    bool again; /* it wakes itself whenever it stays pending */
+    bool ready; /* it ends at its next poll, with these */
+    intptr_t result;
+    void (*dispose)(void *result);
+    unsigned polls, drops;
+    evf_context *cx; /* while it is polled */
+    evf_waker waker; /* of the last poll; keeps its task's memory */
+};
+evf_future *actor(struct actor *self);
+
+/* Lets it end: wakes it if it was polled. */
+void actor_finish(struct actor *self, intptr_t result);
+
+/*
+ * What happened in order, since the last look: an actor's name when it is
+ * polled, and in small letters when it is dropped.
+ */
+void trace(char what);
+const char *trace_take(void);
+#define ck_assert_traced(expected) ck_assert_str_eq(trace_take(), (expected))
+
+/* What a callback of evf_spawn_then() was told. Given as its `arg`. */
+struct told {
+    unsigned calls;
+    intptr_t result;
+    char name; /* in the trace, or 0 */
+    void (*then)(struct told *self);
+    void *arg;
+};
+void tell(intptr_t result, void *told);
+
+/* Calls `fn(arg)` from a callback of the host's in a later pass of the loop. */
+void host_calls(void (*fn)(void *arg), void *arg);
+
+/* A base with so many priorities, and the case's executor on it. */
+void use_priorities(int n);
+
+/*
+ * Whether libevent lets an event be internal. Without that the library works,
+ * but its timers and descriptors count as the host's do, and so hold dispatch
+ * and end a pass. Cases about those counts do not apply then.
+ */
+#ifdef HAVE_EVLIST_INTERNAL
+#define INTERNAL_EVENTS true
+#else
+#define INTERNAL_EVENTS false
+#endif
+
+#endif

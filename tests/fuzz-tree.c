@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fuzz-tree.h"
+
+#include "fuzz-act.h"
+#include "fuzz-leaf.h"
+#include "fuzz-root.h"
+
+struct fuzz_frame {
+    evf_frame frame;
+    struct fuzz_frame_record *record;
+    struct fuzz_handle own; /* a task that it owns */
+    unsigned steps, depth;
+    unsigned which; /* a select's */
+    evf_interval interval;
+    evf_op ops[4];
+};
+
+/* Storage of the program's, which is used again and again. */
+static struct fuzz_frame storage[16];
+
+static void
+finish_frame(struct fuzz_frame *f)
+{
+    REQUIRE(++f->record->finals == 1, "EVF_FINALLY ran twice");
+    root_free(&f->own);
+    fuzz_act(25);
+}
+
+static void
+spawn_own(struct fuzz_frame *f)
+{
+    if (f->own.task == NULL && f->depth > 0 && chance(25))
+        f->own = root_spawn(grow(NULL, f->depth - 1), chance(30));
+}
+
+static enum evf_poll
+frame_run(evf_future *self, evf_context *cx)
+{
+    struct fuzz_frame *f = evf_frame_of(self, struct fuzz_frame);
+    intptr_t r;
+
+    EVF_BEGIN(self, cx);
+    for (; f->steps > 0; f->steps--) {
+        fuzz_act(30);
+        spawn_own(f);
+        if (chance(25))
+            EVF_TRY(r, grow(f, f->depth));
+        else
+            EVF_AWAIT(r, grow(f, f->depth));
+        token_end(r);
+        if (evf_context_cancelled(cx) != 0 && chance(50))
+            break;
+    }
+    if (chance(30)) {
+        EVF_AWAIT(r, evf_shield(&f->ops[0], below(20), grow(NULL, f->depth)));
+        token_end(r);
+    }
+    EVF_RETURN(some_result());
+    EVF_FINALLY;
+    finish_frame(f);
+    EVF_END;
+}
+
+static const evf_frame_ops frame_ops = EVF_FRAME_OPS(
+    struct fuzz_frame, frame_run, .dispose = token_dispose);
+
+static evf_future *
+frame_new(unsigned depth)
+{
+    struct fuzz_frame *f = NULL;
+
+    if (chance(30))
+        f = &storage[below(sizeof(storage) / sizeof(*storage))];
+    if (fuzz.frames == FUZZ_FRAMES ||
+        (f != NULL && f->frame.future.ops != NULL))
+        return NULL;
+    f = evf_frame_init(f, &frame_ops);
+    if (f == NULL)
+        return NULL;
+    f->record = &fuzz.frame[fuzz.frames++];
+    f->steps = 1 + below(4);
+    f->depth = depth;
+    evf_interval_init(&f->interval, 1 + below(20), EVF_INTERVAL_SKIP);
+    return &f->frame.future;
+}
+
+/* NULL, or an evf_op of the frame's, which may be in use: then -EBUSY. */
+static evf_op *
+some_op(struct fuzz_frame *frame)
+{
+    if (frame == NULL || chance(40))
+        return NULL;
+    return &frame->ops[below(sizeof(frame->ops) / sizeof(*frame->ops))];
+}
+
+static enum evf_poll
+count_down(void *arg, evf_context *cx, intptr_t *result)
+{
+    (void)arg;
+    fuzz_act(12);
+    if (chance(50)) {
+        *result = (intptr_t)below(5);
+        return EVF_READY;
+    }
+    evf_waker_wake_by_ref(evf_context_waker(cx));
+    return EVF_PENDING;
+}
+
+/* What ends by itself, at once or in time. */
+static evf_future *
+grow_short(struct fuzz_frame *frame)
+{
+    evf_op *op = some_op(frame);
+
+    switch (below(8)) {
+    case 0:
+        return evf_ready(op, token_new(), token_dispose);
+    case 1:
+        return evf_ready(op, some_result(), token_dispose);
+    case 2:
+        return evf_yield(op);
+    case 3:
+        return evf_poll_fn(op, count_down, NULL);
+    case 4:
+        return evf_sleep(op, below(50));
+    case 5:
+        return evf_sleep_until(op, below(100));
+    case 6:
+        if (frame != NULL)
+            return evf_interval_tick(op, &frame->interval);
+        return evf_yield(op);
+    default:
+        return chance(50) ? NULL : evf_future_failed(-EIO);
+    }
+}
+
+/* What waits for the world. */
+static evf_future *
+grow_long(struct fuzz_frame *frame)
+{
+    static const uint32_t signals[] = {EVF_READABLE,
+        EVF_READABLE | EVF_WRITABLE, EVF_READABLE | EVF_CLOSED};
+    evf_op *op = some_op(frame);
+
+    switch (below(8)) {
+    case 0:
+        return fuzz_leaf_new(true);
+    case 1:
+        return completer_new();
+    case 2:
+        return evf_channel_recv(op, fuzz.channel);
+    case 3:
+        if (fuzz.channel == NULL)
+            return NULL; /* it could not dispose of the item */
+        return evf_channel_send(op, fuzz.channel, (void *)token_new());
+    case 4:
+        return evf_group_room(op, fuzz.group[below(FUZZ_GROUPS)]);
+    case 5:
+        return wait_new(op, chance(20), below(2), signals[below(3)]);
+    default:
+        return fuzz_leaf_new(false);
+    }
+}
+
+static evf_future *
+grow_leaf(struct fuzz_frame *frame)
+{
+    return fuzz.draining || chance(35) ? grow_short(frame) : grow_long(frame);
+}
+
+static unsigned
+grow_some(evf_future **futures, unsigned n, struct fuzz_frame *frame,
+    unsigned depth)
+{
+    for (unsigned i = 0; i < n; i++)
+        futures[i] = grow(frame, depth);
+    return n;
+}
+
+static evf_future *
+grow_group(unsigned depth)
+{
+    unsigned place = below(FUZZ_GROUPS), n = below(5);
+    evf_group_options options = {below(3), chance(50), chance(40)};
+    evf_group *group = evf_group_new(&options);
+    struct fuzz_root *root;
+    evf_future *future;
+
+    while (n-- > 0)
+        evf_group_add(group, root_new(grow(NULL, depth), &root));
+    future = evf_group_future(group);
+    if (fuzz.group[place] == NULL && !fuzz.draining) {
+        fuzz.group[place] = group;
+        fuzz.groups++;
+    } else {
+        evf_group_free(group);
+    }
+    return future;
+}
+
+/* A task of one's own, or in some seeds anybody's, oneself included. */
+static evf_future *
+grow_join(struct fuzz_frame *frame, unsigned depth)
+{
+    struct fuzz_handle *handle = &fuzz.handle[below(FUZZ_HANDLES)], spawned;
+    evf_op *op = some_op(frame);
+    evf_task *task;
+
+    if (frame != NULL && frame->own.task != NULL && chance(70)) {
+        handle = &frame->own;
+    } else if (!fuzz.cycles || handle->task == NULL) {
+        spawned = root_spawn(grow(NULL, depth), false);
+        handle = &spawned;
+    }
+    task = handle->task;
+    if (task == NULL || handle->root->then)
+        fuzz.misuses++;
+    else
+        handle->task = NULL;
+    return evf_task_join(op, task);
+}
+
+static evf_future *
+grow_tree(struct fuzz_frame *frame, unsigned depth)
+{
+    evf_op *op = some_op(frame);
+    evf_future *futures[EVF_SELECT_MAX];
+    unsigned n;
+
+    switch (below(12)) {
+    case 0:
+    case 1:
+        n = grow_some(futures, 1 + below(4), frame, depth);
+        return evf_select(op, frame != NULL ? &frame->which : NULL, n, futures);
+    case 2:
+        n = grow_some(futures, below(5), frame, depth);
+        return box_new(op, n, futures);
+    case 3:
+        return evf_timeout(op, below(60), grow(frame, depth));
+    case 4:
+        return evf_shield(op, below(60), grow(frame, depth));
+    case 5:
+    case 6:
+        return grow_group(depth);
+    case 7:
+        return grow_join(frame, depth);
+    case 8:
+        return opaque_new(grow(frame, depth));
+    case 9:
+        return abroad_new(grow(frame, depth));
+    case 10:
+        return stash_new(grow(NULL, depth));
+    default:
+        return frame_new(depth);
+    }
+}
+
+evf_future *
+grow(struct fuzz_frame *frame, unsigned depth)
+{
+    if (depth == 0 || fuzz.room == 0)
+        return grow_leaf(frame);
+    fuzz.room--;
+    if (chance(30))
+        return grow_leaf(frame);
+    return chance(40) ? frame_new(depth - 1) : grow_tree(frame, depth - 1);
+}
