@@ -23,6 +23,7 @@ bench_echo_bufferevent_SOURCES = \
 bench_echo_bufferevent_LDADD = $(LIBEVENT_CORE_LIBS)
 
 bench_echo_epoll_SOURCES = bench/echo-epoll.c bench/serve.c bench/serve.h
+bench_echo_epoll_LDADD =
 
 # Linked with the shared library, as a user's program is, but run as it is:
 # libtool's wrapper script would be what the tools measure.
@@ -34,6 +35,7 @@ bench_echo_libevent_SOURCES = bench/echo-libevent.c bench/serve.c bench/serve.h
 bench_echo_libevent_LDADD = $(LIBEVENT_CORE_LIBS)
 
 bench_load_SOURCES = bench/load.c
+bench_load_LDADD =
 
 bench_micro_SOURCES = \
 	bench/micro.c \

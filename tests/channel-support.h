@@ -2,6 +2,8 @@
 #ifndef CHANNEL_SUPPORT_H
 #define CHANNEL_SUPPORT_H
 
+#include <string.h>
+
 #include "support.h"
 
 /*
@@ -13,9 +15,10 @@
 static struct thing things[THINGS];
 static evf_channel *channel;
 
-/* An operation with a waker of its own. */
+/* An operation with storage and a waker of its own. */
 struct operation {
-    evf_future *future;
+    evf_op op;
+    evf_future *future; /* NULL once dropped */
     struct probe probe;
 };
 
@@ -36,15 +39,17 @@ push(int i)
 static inline void
 receiver(struct operation *o)
 {
+    memset(o, 0, sizeof(*o));
     probe_init(&o->probe);
-    o->future = evf_channel_recv(NULL, channel);
+    o->future = evf_channel_recv(&o->op, channel);
 }
 
 static inline void
 sender(struct operation *o, int i)
 {
+    memset(o, 0, sizeof(*o));
     probe_init(&o->probe);
-    o->future = evf_channel_send(NULL, channel, &things[i]);
+    o->future = evf_channel_send(&o->op, channel, &things[i]);
 }
 
 static inline enum evf_poll

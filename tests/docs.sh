@@ -3,7 +3,8 @@
 #
 # Every program in README.md and docs/ compiles with -Werror, runs, and prints
 # what stands below it: a ```c block with a main(), and the ```text block that
-# follows it, if one does.
+# follows it, if one does. Every other ```c block is a fragment, which compiles
+# as a function, or as the body of one, with what docs-harness.h declares.
 set -u
 : "${EVF_SRCDIR:?}" "${EVF_LIBDIR:?}" "${EVF_CC:=cc}"
 dir=$(mktemp -d)
@@ -19,6 +20,43 @@ for document in "$EVF_SRCDIR"/README.md "$EVF_SRCDIR"/docs/*.md; do
         /^```/      { file = ""; next }
         file != ""  { print > file }
     ' "$document"
+done
+
+# A fragment as a whole file: at file scope if it begins with a function.
+whole() { # FRAGMENT
+    local op='evf_op op'
+
+    grep -q 'op\[' "$1" && op='evf_op op[3]'
+    printf '#define OP %s\n#include "docs-harness.h"\n' "$op"
+    if ! grep -q '^static' "$1"; then
+        printf 'enum evf_poll run(evf_future *self, evf_context *cx);\n'
+        printf 'enum evf_poll run(evf_future *self, evf_context *cx) {\n'
+        printf 'struct flow *f = evf_frame_of(self, struct flow);\n'
+        printf 'struct session *s = NULL; struct event_base *base = NULL;\n'
+        printf 'evf_executor *executor = NULL; evf_socket *peer = NULL;\n'
+        printf 'intptr_t n, m; EVF_BEGIN(self, cx);\n'
+    fi
+    cat "$1"
+    if ! grep -q '^static' "$1"; then
+        grep -q EVF_FINALLY "$1" || printf 'EVF_FINALLY; EVF_END;\n'
+        printf '}\n'
+    fi
+}
+
+for program in "$dir"/*.c; do
+    grep -q '^main(' "$program" && continue
+    name=$(basename "$program" .c)
+    whole "$program" >"$dir/fragment"
+    # shellcheck disable=SC2086
+    if $EVF_CC ${EVF_CPPFLAGS-} -std=gnu11 -Wall -Wextra -Werror \
+        -Wno-unused -I "$EVF_SRCDIR/include" -I "$EVF_SRCDIR/tests" \
+        -fsyntax-only -x c "$dir/fragment" >"$dir/log" 2>&1; then
+        passed=$((passed + 1))
+    else
+        echo "FAILED: $name does not compile"
+        cat "$dir/log"
+        failed=$((failed + 1))
+    fi
 done
 
 for program in "$dir"/*.c; do

@@ -22,10 +22,9 @@ some_handle(void)
 }
 
 static void
-spawn_some(void)
+spawn_some(evf_future *future)
 {
     struct fuzz_handle *place = &fuzz.handle[below(FUZZ_HANDLES)];
-    evf_future *future = chance(10) ? adopt_new() : grow(NULL, 1 + below(4));
     struct fuzz_handle handle = root_spawn(future, chance(30));
 
     if (place->task != NULL || chance(10))
@@ -35,15 +34,36 @@ spawn_some(void)
 }
 
 static void
+adopt_some(void)
+{
+    evf_future *future = adopt_new();
+
+    if (future != NULL)
+        spawn_some(future);
+}
+
+static unsigned
+some_group(void)
+{
+    unsigned at = below(FUZZ_GROUPS);
+
+    for (unsigned i = 0; i < FUZZ_GROUPS; i++)
+        if (fuzz.group[(at + i) % FUZZ_GROUPS] != NULL)
+            return (at + i) % FUZZ_GROUPS;
+    return at;
+}
+
+static void
 touch_group(void)
 {
-    unsigned place = below(FUZZ_GROUPS);
+    unsigned place = some_group(), groups = fuzz.groups;
     evf_group *group = fuzz.group[place];
-    unsigned groups = fuzz.groups;
     struct fuzz_root *root;
     evf_future *child;
 
-    if (chance(70)) {
+    if (group == NULL && chance(95)) {
+        spawn_some(grow_group(1 + below(3)));
+    } else if (chance(80)) {
         child = root_new(grow(NULL, 1 + below(3)), &root);
         /* The place may have a group by now that is in the child. */
         group = groups == fuzz.groups ? fuzz.group[place] : NULL;
@@ -96,7 +116,7 @@ free_executor(void)
     if (victim == NULL)
         return;
     if (fuzz.depth > 0) {
-        if (evf_executor_current() != victim)
+        if (fuzz.polling != victim)
             return;
         fuzz.misuses++;
         REQUIRE(evf_executor_free(victim) == -EINVAL,
@@ -192,12 +212,14 @@ fuzz_act(unsigned percent)
     switch (kind) {
     case 0:
     case 1:
-    case 2:
         touch_task();
+        break;
+    case 2:
+        adopt_some();
         break;
     case 3:
     case 4:
-        spawn_some();
+        spawn_some(grow(NULL, 1 + below(5)));
         break;
     case 5:
     case 6:

@@ -37,9 +37,11 @@ evf_future *stash_new(evf_future *child);
 evf_future *adopt_new(void);
 void orphan_drop(unsigned i);
 
-/* evf_wait_fd() that counts as a live wait while it is pending. */
-evf_future *wait_new(evf_op *op, unsigned executor, unsigned fd,
-    uint32_t signals);
+/*
+ * evf_wait_fd() that counts as a live wait while it is pending. `on` is the
+ * place of an executor, or FUZZ_EXECUTORS for the context's.
+ */
+evf_future *wait_new(evf_op *op, unsigned on, unsigned fd, uint32_t signals);
 
 /*
  * evf_join() of `n` futures, at most 4, with their arrays. Takes them. The

@@ -106,6 +106,7 @@ meter_poll(evf_future *self, evf_context *cx)
     struct meter *m = evf_container_of(self, struct meter, future);
     evf_waker waker = {&bell_ops, m->bell};
     evf_context counted, *inner = cx;
+    evf_executor *outer = fuzz.polling;
     void (*dispose)(void *result);
     enum evf_poll poll;
     intptr_t result;
@@ -113,6 +114,7 @@ meter_poll(evf_future *self, evf_context *cx)
     check_poll(m->root, cx);
     fuzz_say("poll root %d", (int)(m->root - fuzz.root));
     fuzz.depth++;
+    fuzz.polling = evf_context_executor(cx);
     if (m->bell != NULL) {
         evf_waker_update(&m->bell->inner, evf_context_waker(cx));
         evf_context_with_waker(&counted, cx, &waker);
@@ -121,6 +123,7 @@ meter_poll(evf_future *self, evf_context *cx)
     poll = evf_future_poll_child(
         m->child, inner, &m->polled, &result, &dispose);
     fuzz.depth--;
+    fuzz.polling = outer;
     if (poll == EVF_PENDING)
         return EVF_PENDING;
     m->child = NULL;
@@ -132,13 +135,16 @@ static void
 meter_drop(evf_future *self)
 {
     struct meter *m = evf_container_of(self, struct meter, future);
+    evf_executor *outer = fuzz.polling;
     struct fuzz_root *root = m->root;
 
     fuzz_say("drop root %d", (int)(root - fuzz.root));
     REQUIRE(!root->dropped, "a root was dropped twice");
     fuzz.depth++;
+    fuzz.polling = NULL;
     evf_future_drop(m->child);
     fuzz.depth--;
+    fuzz.polling = outer;
     if (m->bell != NULL) {
         evf_waker_drop(&m->bell->inner);
         bell_drop(m->bell);

@@ -156,7 +156,7 @@ grow_long(struct fuzz_frame *frame)
     case 4:
         return evf_group_room(op, fuzz.group[below(FUZZ_GROUPS)]);
     case 5:
-        return wait_new(op, chance(20), below(2), signals[below(3)]);
+        return wait_new(op, below(3), below(2), signals[below(3)]);
     default:
         return fuzz_leaf_new(false);
     }
@@ -177,7 +177,7 @@ grow_some(evf_future **futures, unsigned n, struct fuzz_frame *frame,
     return n;
 }
 
-static evf_future *
+evf_future *
 grow_group(unsigned depth)
 {
     unsigned place = below(FUZZ_GROUPS), n = below(5);

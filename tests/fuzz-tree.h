@@ -12,4 +12,7 @@ struct fuzz_frame;
  */
 evf_future *grow(struct fuzz_frame *frame, unsigned depth);
 
+/* A group's future, with a few children; the handle is one of the world's. */
+evf_future *grow_group(unsigned depth);
+
 #endif

@@ -69,7 +69,8 @@ struct fuzz_world {
     bool starving; /* allocations may fail */
     unsigned fuel; /* side actions that are left */
     unsigned room; /* futures that may still be made */
-    unsigned depth;
+    unsigned depth; /* of roots that are being polled or dropped */
+    evf_executor *polling; /* who polls the innermost one; NULL in a drop */
     unsigned doomed; /* roots of which `doomed` is set */
     unsigned polls;
     unsigned misuses;

@@ -131,13 +131,24 @@ stash_new(evf_future *child)
     return &wrap_new(&stash_ops, child)->future;
 }
 
+static struct fuzz_orphan *
+some_orphan(void)
+{
+    unsigned at = below(FUZZ_ORPHANS);
+
+    for (unsigned i = 0; i < FUZZ_ORPHANS; i++)
+        if (fuzz.orphan[(at + i) % FUZZ_ORPHANS].future != NULL)
+            return &fuzz.orphan[(at + i) % FUZZ_ORPHANS];
+    return NULL;
+}
+
 evf_future *
 adopt_new(void)
 {
-    struct fuzz_orphan *orphan = &fuzz.orphan[below(FUZZ_ORPHANS)];
+    struct fuzz_orphan *orphan = some_orphan();
     struct wrap *wrap;
 
-    if (orphan->future == NULL)
+    if (orphan == NULL)
         return NULL;
     wrap = wrap_new(&stash_ops, orphan->future);
     wrap->polled = orphan->polled;
@@ -165,9 +176,13 @@ wait_live(struct wrap *wrap, bool live)
 static enum evf_poll
 wait_poll(evf_future *self, evf_context *cx)
 {
-    enum evf_poll poll = wrap_poll(self, cx);
+    struct wrap *wrap = wrap_of(self);
+    enum evf_poll poll = wrap_poll_in(wrap, cx);
 
-    wait_live(wrap_of(self), poll == EVF_PENDING && wrap_of(self)->polled);
+    /* It stays with the executor that polled it first. */
+    if (wrap->executor == FUZZ_EXECUTORS)
+        wrap->executor = evf_context_executor(cx) == fuzz.executors[1];
+    wait_live(wrap, poll == EVF_PENDING && wrap->polled);
     return poll;
 }
 
@@ -187,15 +202,19 @@ static const evf_future_ops wait_ops = {
 };
 
 evf_future *
-wait_new(evf_op *op, unsigned executor, unsigned fd, uint32_t signals)
+wait_new(evf_op *op, unsigned on, unsigned fd, uint32_t signals)
 {
+    evf_executor *executor = NULL;
     struct wrap *wrap;
 
-    if (fuzz.executors[executor] == NULL)
-        return NULL;
-    wrap = wrap_new(&wait_ops,
-        evf_wait_fd(op, fuzz.executors[executor], fuzz.fds[fd], signals));
-    wrap->executor = executor;
+    /* One that is named is borrowed, and must not be freed meanwhile. */
+    if (fuzz.shutdown)
+        on = FUZZ_EXECUTORS;
+    if (on < FUZZ_EXECUTORS)
+        executor = fuzz.executors[on];
+    wrap = wrap_new(
+        &wait_ops, evf_wait_fd(op, executor, fuzz.fds[fd], signals));
+    wrap->executor = on;
     wrap->fd = fd;
     return &wrap->future;
 }

@@ -8,12 +8,21 @@ unit_tests = \
 	tests/test-await-rule \
 	tests/test-block-on \
 	tests/test-channel \
+	tests/test-channel-end \
+	tests/test-channel-model \
 	tests/test-completer \
 	tests/test-connect \
 	tests/test-context \
+	tests/test-deadline \
 	tests/test-dump \
+	tests/test-end \
+	tests/test-end-matrix \
 	tests/test-executor \
 	tests/test-frame \
+	tests/test-frame-cancel \
+	tests/test-frame-end \
+	tests/test-frame-storage \
+	tests/test-frame-trace \
 	tests/test-future \
 	tests/test-group \
 	tests/test-interest \
@@ -31,7 +40,9 @@ unit_tests = \
 	tests/test-shield \
 	tests/test-sleep \
 	tests/test-socket \
+	tests/test-steady \
 	tests/test-task \
+	tests/test-task-cancel \
 	tests/test-timeout \
 	tests/test-turn \
 	tests/test-wait-fd \
@@ -43,20 +54,45 @@ unit_tests = \
 
 # Check programs that take longer: not under Valgrind, where they take hours.
 long_tests = \
+	tests/crowd \
 	tests/fuzz
 
 # Check programs that are not named after a concept.
 wide_tests = \
 	tests/sweep
 
+tests_crowd_SOURCES = \
+	tests/crowd-client.c \
+	tests/crowd.c \
+	tests/crowd.h
+
 tests_fuzz_SOURCES = \
-	tests/fuzz.c \
+	tests/fuzz-act.c \
+	tests/fuzz-act.h \
+	tests/fuzz-leaf.c \
+	tests/fuzz-leaf.h \
+	tests/fuzz-root.c \
+	tests/fuzz-root.h \
+	tests/fuzz-tree.c \
+	tests/fuzz-tree.h \
 	tests/fuzz-world.c \
-	tests/fuzz-world.h
+	tests/fuzz-world.h \
+	tests/fuzz-wrap.c \
+	tests/fuzz.c
+
+tests_sweep_SOURCES = \
+	tests/sweep.c
 
 tests_libsupport_la_SOURCES = \
+	tests/actor.c \
+	tests/actor.h \
+	tests/channel-support.h \
+	tests/docs-harness.h \
 	tests/foreign.c \
 	tests/foreign.h \
+	tests/job.h \
+	tests/sockets.c \
+	tests/sockets.h \
 	tests/support.c \
 	tests/support.h
 
@@ -161,7 +197,7 @@ check-examples:
 check-long:
 	@EVF_FUZZ_SEEDS=10000; export EVF_FUZZ_SEEDS; \
 	CK_TIMEOUT_MULTIPLIER=100; export CK_TIMEOUT_MULTIPLIER; \
-	$(MAKE) $(AM_MAKEFLAGS) check-summed TESTS='$(long_tests)'
+	$(MAKE) $(AM_MAKEFLAGS) check-summed TESTS=tests/fuzz
 
 check-valgrind:
 	@CK_TIMEOUT_MULTIPLIER=20; export CK_TIMEOUT_MULTIPLIER; \

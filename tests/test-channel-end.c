@@ -325,6 +325,33 @@ START_TEST(waker_that_frees_the_channel) /* F12 F49 */
 }
 END_TEST
 
+static void
+ask(struct act *act)
+{
+    wait_to_receive(act->on);
+}
+
+START_TEST(receiver_that_asks_inside_a_wake_does_not_overtake) /* F12 F9 */
+{
+    struct operation first, second, late, from;
+    struct act act = {ask, &late, 0, 0};
+
+    open_channel(1);
+    wait_to_receive(&first);
+    ck_assert_int_eq(push(0), 0);
+    wait_to_receive(&second);
+    sender(&from, 1);
+    ck_assert_int_eq(poll_acting(&from, &act), EVF_PENDING);
+    ck_assert_int_eq(number(finish(&first)), 0);
+    ck_assert_uint_eq(act.wakes, 1);
+    ck_assert_uint_eq(second.probe.wakes, 1);
+    ck_assert_int_eq(number(finish(&second)), 1);
+    ck_assert_int_eq(finish(&from), 0);
+    drop(&late);
+    evf_channel_free(channel);
+}
+END_TEST
+
 START_TEST(waker_that_receives_inline) /* F12 */
 {
     struct operation o, behind;
@@ -382,4 +409,5 @@ TEST_MAIN("channel-end", closed_channel_is_drained_first,
     last_poll_takes_what_is_there,
     request_to_a_sender_tells_whether_it_was_added,
     waker_that_drops_a_neighbour_or_itself, waker_that_frees_the_channel,
+    receiver_that_asks_inside_a_wake_does_not_overtake,
     waker_that_receives_inline, disposal_that_drops_the_next_sender)

@@ -270,6 +270,22 @@ START_TEST(request_reaches_every_child) /* F31 F35 */
 }
 END_TEST
 
+START_TEST(request_passes_through) /* F31 */
+{
+    struct leaf slow = {0};
+    evf_future *all;
+
+    probe_init(&probe);
+    futures[0] = evf_shield(NULL, 100, leaf(&slow));
+    all = evf_timeout(NULL, 0, evf_join(NULL, 1, futures, results));
+    ck_assert_int_eq(poll_with(all, &probe, executor), EVF_PENDING);
+    ck_assert_int_eq(poll_requested(all, -ECANCELED), EVF_PENDING);
+    ck_assert_uint_eq(slow.drops, 0);
+    evf_future_drop(all);
+    ck_assert_uint_eq(slow.drops, 1);
+}
+END_TEST
+
 START_TEST(under_a_request_nothing_starts) /* F35 */
 {
     evf_future *join = join_leaves(NULL, 2);
@@ -405,7 +421,7 @@ TEST_MAIN("join", join_waits_for_all_in_every_order, join_of_none_is_ready,
     dropped_before_its_first_poll, failures_are_not_freed_when_dropped_half_way,
     ready_join_leaves_the_arrays_alone, constructor_failures_drop_all,
     spurious_polls_and_another_waker, request_reaches_every_child,
-    under_a_request_nothing_starts,
+    request_passes_through, under_a_request_nothing_starts,
     children_that_are_always_ready_are_made_to_yield,
     those_that_the_budget_kept_back_are_dropped_unpolled,
     child_that_ends_with_the_code_of_a_pending_one,

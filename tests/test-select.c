@@ -307,28 +307,22 @@ START_TEST(real_result_beats_the_request) /* F35 */
 }
 END_TEST
 
-START_TEST(another_error_under_a_request_wins)
+START_TEST(only_the_error_of_the_request_in_force_gives_in)
 {
-    evf_future *select = select_leaves(NULL, 2);
+    static const struct {
+        int request, error;
+    } rows[] = {{-ECANCELED, -EIO}, {0, -ECANCELED}, {-ETIMEDOUT, -ECANCELED}};
 
-    ck_assert_int_eq(poll_with(select, &probe, executor), EVF_PENDING);
-    leaf_finish(&leaves[1], -EIO);
-    ck_assert_int_eq(poll_requested(select, -ECANCELED), EVF_READY);
-    ck_assert_uint_eq(which, 1);
-    ck_assert_int_eq(evf_future_take(select), -EIO);
-    evf_future_drop(select);
-}
-END_TEST
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        evf_future *select = select_leaves(NULL, 2);
 
-START_TEST(same_error_without_a_request_wins)
-{
-    evf_future *select = select_leaves(NULL, 2);
-
-    ck_assert_int_eq(poll_with(select, &probe, executor), EVF_PENDING);
-    leaf_finish(&leaves[1], -ECANCELED);
-    ck_assert_int_eq(poll_with(select, &probe, executor), EVF_READY);
-    ck_assert_uint_eq(which, 1);
-    evf_future_drop(select);
+        ck_assert_int_eq(poll_with(select, &probe, executor), EVF_PENDING);
+        leaf_finish(&leaves[1], rows[i].error);
+        ck_assert_int_eq(poll_requested(select, rows[i].request), EVF_READY);
+        ck_assert_uint_eq(which, 1);
+        ck_assert_int_eq(evf_future_take(select), rows[i].error);
+        evf_future_drop(select);
+    }
 }
 END_TEST
 
@@ -357,6 +351,23 @@ START_TEST(child_that_cleans_up_is_waited_for) /* F31 */
         evf_future_drop(select);
         ck_assert_uint_eq(slow.drops, 1);
     }
+}
+END_TEST
+
+START_TEST(request_passes_through) /* F31 */
+{
+    struct leaf slow = {0};
+    evf_future *all;
+
+    probe_init(&probe);
+    all = evf_timeout(NULL, 0,
+        evf_select(NULL, NULL, 1,
+            (evf_future *[]){evf_shield(NULL, 100, leaf(&slow))}));
+    ck_assert_int_eq(poll_with(all, &probe, executor), EVF_PENDING);
+    ck_assert_int_eq(poll_requested(all, -ECANCELED), EVF_PENDING);
+    ck_assert_uint_eq(slow.drops, 0);
+    evf_future_drop(all);
+    ck_assert_uint_eq(slow.drops, 1);
 }
 END_TEST
 
@@ -491,8 +502,9 @@ TEST_MAIN("select", first_to_end_wins_in_every_size_and_place,
     numbers_that_are_refused_drop_all, failing_constructor_drops_all,
     dropped_anywhere_drops_all, spurious_polls_and_another_waker,
     operations_give_in_to_a_request_and_do_not_win,
-    real_result_beats_the_request, another_error_under_a_request_wins,
-    same_error_without_a_request_wins, child_that_cleans_up_is_waited_for,
+    real_result_beats_the_request,
+    only_the_error_of_the_request_in_force_gives_in,
+    child_that_cleans_up_is_waited_for, request_passes_through,
     under_a_request_nothing_starts_but_shields,
     children_that_are_always_ready_are_made_to_yield,
     children_that_the_budget_kept_back_start_later,

@@ -197,6 +197,24 @@ START_TEST(request_from_outside_comes_before_the_deadlines) /* F31 */
 }
 END_TEST
 
+START_TEST(deadline_reaches_through_a_timeout) /* F31 */
+{
+    struct probe probe;
+    evf_future *timeout = evf_timeout(
+        NULL, 10, evf_timeout(NULL, 50, unwind()));
+
+    probe_init(&probe);
+    evf_executor_pause_clock(executor);
+    ck_assert_int_eq(poll_with(timeout, &probe, executor), EVF_PENDING);
+    pass(10);
+    ck_assert_int_eq(poll_with(timeout, &probe, executor), EVF_PENDING);
+    ck_assert_int_eq(unwinder.seen, -ETIMEDOUT);
+    ck_assert_uint_eq(unwinder.farewell.polls, 1);
+    evf_future_drop(timeout);
+    ck_assert_uint_eq(unwinder.finallies, 1);
+}
+END_TEST
+
 START_TEST(composite_without_passes_is_dropped_whole) /* F36 */
 {
     struct probe probe;
@@ -298,6 +316,7 @@ TEST_MAIN("timeout", async_function_unwinds_and_cleans_up_after_the_deadline,
     async_function_may_make_a_result_of_it,
     nested_timeouts_end_at_the_earlier_deadline,
     request_from_outside_comes_before_the_deadlines,
+    deadline_reaches_through_a_timeout,
     composite_without_passes_is_dropped_whole,
     timeouts_that_are_always_ready_yield,
     awaits_behind_the_deadline_count_against_the_same_budget)

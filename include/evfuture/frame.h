@@ -103,14 +103,19 @@ EVF_API bool evfi_frame_lost(evf_frame *frame, uint32_t line,
 EVF_API void evfi_frame_drop(evf_future *self);
 EVF_API void evfi_frame_visit(evf_future *self, evf_visit_fn *fn, void *arg);
 
-/* Takes the future that is awaited from here on, and spends budget on it. */
+/*
+ * Takes the future that is awaited from here on. It has been started, and is a
+ * future indeed, if `polled` is set; the rest is left to a closer look.
+ */
 static inline void
 evfi_frame_start(evf_frame *frame, evf_context *cx, evf_future *child)
 {
     struct evfi_budget *budget = cx->budget;
 
     frame->child = child;
-    frame->polled = budget->credit > 0;
+    /* Neither NULL nor an error, and something is left to be spent. */
+    frame->polled =
+        (uintptr_t)child - 1 < (uintptr_t)-4096 && budget->credit > 0;
     budget->credit -= frame->polled;
 }
 
@@ -123,10 +128,8 @@ evfi_frame_await(evf_frame *frame, evf_context *cx, uint32_t line,
     intptr_t *value)
 {
     evf_future *child = frame->child;
-    struct evfi_budget *budget = cx->budget;
 
-    /* Neither NULL nor an error. */
-    if ((uintptr_t)child - 1 >= (uintptr_t)-4096 || budget->credit == 0 ||
+    if (!frame->polled || cx->budget->credit == 0 ||
         child->result != EVF_RESULT_PENDING)
         return evfi_frame_await_slowly(frame, cx, line, value);
     child->result = EVF_RESULT_POLLING;

@@ -221,7 +221,7 @@ push(evf_channel *ch, void *item)
 {
     if (ch->closed)
         return -EPIPE;
-    if (ch->count == ch->capacity || !evfi_list_empty(&ch->senders))
+    if (ch->count == ch->capacity)
         return -EAGAIN;
     put(ch, item);
     serve(ch);

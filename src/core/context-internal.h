@@ -40,10 +40,10 @@ evfi_context_set_budget(evf_context *cx, uint32_t left)
 /* The context of a root's poll: a full budget, and the request in force. */
 static inline void
 evfi_context_init_root(evf_context *cx, const evf_waker *waker,
-    evf_executor *executor, int request)
+    evf_executor *on, int request)
 {
     cx->waker = *waker;
-    cx->executor = executor;
+    cx->executor = on;
     cx->request = request;
     cx->flags = 0;
     evfi_context_set_budget(cx, EVFI_BUDGET);

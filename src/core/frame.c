@@ -117,6 +117,7 @@ evfi_frame_drop(evf_future *self)
     if (frame->line != EVFI_LINE_ENDED) {
         frame->line = EVFI_LINE_FINALLY;
         ops->future.poll(self, NULL);
+        self->result = EVF_RESULT_POLLING; /* as drops have it, for misuse */
     }
     self->ops = NULL;
     if (frame->heap)

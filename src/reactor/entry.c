@@ -2,6 +2,7 @@
 #include "reactor/entry-internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "core/alloc-internal.h"
@@ -40,9 +41,66 @@ events_of(const evf_reactor *reactor, uint32_t signals)
     return events;
 }
 
+struct neighbour {
+    evutil_socket_t fd;
+    short edge;
+};
+
+/* Libevent walks its events in the order of their fds. */
+static int
+look_for_edge(const struct event_base *base, const struct event *event,
+    void *arg)
+{
+    struct neighbour *neighbour = arg;
+    evutil_socket_t fd = event_get_fd(event);
+
+    (void)base;
+    if (fd == neighbour->fd)
+        neighbour->edge = event_get_events(event) & EV_ET;
+    return fd >= neighbour->fd;
+}
+
+/*
+ * EV_ET, if the program has an edge-triggered event on its fd. Libevent keeps
+ * one trigger for each fd, that of whoever came last, and in debug mode refuses
+ * another: so ours has to be the program's.
+ */
+static short
+edge_of_neighbour(const struct evfi_entry *entry)
+{
+    struct event_base *base = entry->reactor->base;
+    struct neighbour neighbour = {.fd = entry->fd};
+
+    if (!entry->own && (event_base_get_features(base) & EV_FEATURE_ET))
+        event_base_foreach_event(base, look_for_edge, &neighbour);
+    return neighbour.edge;
+}
+
+/* What is so already is no edge any more. */
+static void
+activate_if_ready(struct evfi_entry *entry, short events)
+{
+    struct pollfd pollfd = {.fd = entry->fd};
+    short ready = 0;
+
+    if (events & EV_READ)
+        pollfd.events |= POLLIN;
+    if (events & EV_WRITE)
+        pollfd.events |= POLLOUT;
+    if (poll(&pollfd, 1, 0) <= 0)
+        return;
+    if (pollfd.revents & ~POLLOUT)
+        ready |= events & EV_READ;
+    if (pollfd.revents & ~POLLIN)
+        ready |= events & EV_WRITE;
+    event_active(&entry->event, ready, 1);
+}
+
 int
 evfi_entry_arm(struct evfi_entry *entry, uint32_t signals)
 {
+    short events;
+
     if (entry->muted)
         signals = 0;
     if (signals == entry->armed)
@@ -52,12 +110,15 @@ evfi_entry_arm(struct evfi_entry *entry, uint32_t signals)
     entry->armed = 0;
     if (signals == 0)
         return 0;
+    events = events_of(entry->reactor, signals) | edge_of_neighbour(entry);
     evfi_internal_event_assign(&entry->event, entry->reactor->base, entry->fd,
-        events_of(entry->reactor, signals), evfi_entry_on_ready, entry);
+        events, evfi_entry_on_ready, entry);
     errno = 0;
     if (event_add(&entry->event, NULL) < 0)
         return errno != 0 ? -errno : -EINVAL;
     entry->armed = (uint8_t)signals;
+    if (events & EV_ET)
+        activate_if_ready(entry, events);
     return 0;
 }
 

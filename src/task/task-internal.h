@@ -116,10 +116,10 @@ evfi_task_poll(evf_task *task, evf_context *cx, intptr_t *result,
 
 /* The context that a series of such polls is given. */
 static inline void
-evfi_task_context(evf_context *cx, evf_executor *executor)
+evfi_task_context(evf_context *cx, evf_executor *on)
 {
-    evfi_context_init_root(cx, &(evf_waker){&evfi_task_waker_ops, NULL},
-        executor, 0);
+    evfi_context_init_root(cx, &(evf_waker){&evfi_task_waker_ops, NULL}, on,
+        0);
 }
 
 /*

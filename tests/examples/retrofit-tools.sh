@@ -124,41 +124,38 @@ expect_end() {                  # FD
     [[ $reply == "" ]] || fail "'$reply' before the end"
 }
 
-# The gateway has nothing left of the clients and queries before.
-expect_idle() {
-    local one fds
+# Asks until the gateway has no client but this one, nothing under way, and, if
+# a number is given, so many fds open.  Sets n_fds.
+until_alone() {                 # FD [FDS]
+    local end=$((SECONDS + patience)) open
 
-    dial one
-    send "$one" STAT
-    expect "$one" "STAT clients=1 pending=0 *"
-    fds=(/proc/"$gateway_pid"/fd/*)
-    ((${#fds[@]} == idle_fds)) || fail "${#fds[@]} fds, not $idle_fds"
-    hang_up "$one"
+    while ((SECONDS < end)); do
+        send "$1" STAT
+        expect "$1" "STAT *"
+        [[ $reply == "STAT clients=1 pending=0 "* ]] || continue
+        open=(/proc/"$gateway_pid"/fd/*)
+        n_fds=${#open[@]}
+        ((n_fds == ${2:-n_fds})) && return
+    done
+    fail "something is left: $reply, ${n_fds:-?} fds of ${2:-?}"
 }
 
 # Call it first: what expect_idle expects.
 note_idle() {
-    local one fds
+    local one
 
     dial one
-    send "$one" STAT
-    expect "$one" "STAT clients=1 pending=0 *"
-    fds=(/proc/"$gateway_pid"/fd/*)
-    idle_fds=${#fds[@]}
+    until_alone "$one"
+    idle_fds=$n_fds
     hang_up "$one"
-    until_alone
 }
 
-# Until the gateway has seen that all others have hung up.
-until_alone() {
-    local one end=$((SECONDS + patience))
+# All others have hung up, and the gateway has nothing left of them.
+expect_idle() {
+    local one
 
     dial one
-    while ((SECONDS < end)); do
-        send "$one" STAT
-        expect "$one" "STAT *"
-        [[ $reply == "STAT clients=1 "* ]] && break
-    done
+    until_alone "$one" "$idle_fds"
     hang_up "$one"
 }
 

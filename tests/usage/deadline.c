@@ -17,6 +17,7 @@ struct handshake {
     evf_socket *peer;
     evf_op op[2];
     char buf[8];
+    intptr_t result; /* outlives the goodbye */
     bool said_goodbye;
 };
 
@@ -25,16 +26,16 @@ static enum evf_poll
 handshake_run(evf_future *self, evf_context *cx)
 {
     struct handshake *h = evf_frame_of(self, struct handshake);
-    intptr_t n, bye;
+    intptr_t n;
 
     EVF_BEGIN(self, cx);
-    EVF_AWAIT(n, evf_read(&h->op[0], h->peer, h->buf, sizeof(h->buf)));
-    if (n < 0) {
-        EVF_AWAIT(bye, evf_shield(&h->op[0], 500,
+    EVF_AWAIT(h->result, evf_read(&h->op[0], h->peer, h->buf, sizeof(h->buf)));
+    if (h->result < 0) {
+        EVF_AWAIT(n, evf_shield(&h->op[0], 500,
             evf_write_all(&h->op[1], h->peer, "bye", 3)));
-        h->said_goodbye = bye == 3;
+        h->said_goodbye = n == 3;
     }
-    EVF_RETURN(n);
+    EVF_RETURN(h->result);
     EVF_FINALLY;
     EVF_END;
 }
