@@ -34,6 +34,7 @@ whole() { # FRAGMENT
         printf 'struct flow *f = evf_frame_of(self, struct flow);\n'
         printf 'struct session *s = NULL; struct event_base *base = NULL;\n'
         printf 'evf_executor *executor = NULL; evf_socket *peer = NULL;\n'
+        printf 'struct echo *e = NULL;\n'
         printf 'intptr_t n, m; EVF_BEGIN(self, cx);\n'
     fi
     cat "$1"

@@ -104,8 +104,8 @@ EVF_API void evfi_frame_drop(evf_future *self);
 EVF_API void evfi_frame_visit(evf_future *self, evf_visit_fn *fn, void *arg);
 
 /*
- * Takes the future that is awaited from here on. It has been started, and is a
- * future indeed, if `polled` is set; the rest is left to a closer look.
+ * Takes what is awaited from here on. If `polled` is set it is a future indeed,
+ * and paid for; anything else is left to the function that looks closer.
  */
 static inline void
 evfi_frame_start(evf_frame *frame, evf_context *cx, evf_future *child)
@@ -113,10 +113,12 @@ evfi_frame_start(evf_frame *frame, evf_context *cx, evf_future *child)
     struct evfi_budget *budget = cx->budget;
 
     frame->child = child;
-    /* Neither NULL nor an error, and something is left to be spent. */
-    frame->polled =
-        (uintptr_t)child - 1 < (uintptr_t)-4096 && budget->credit > 0;
-    budget->credit -= frame->polled;
+    frame->polled = false;
+    /* Neither NULL nor an error, and not the last of the budget. */
+    if ((uintptr_t)child - 1 < (uintptr_t)-4096 && budget->credit > 1) {
+        frame->polled = true;
+        budget->credit--;
+    }
 }
 
 /*
