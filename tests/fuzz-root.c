@@ -92,7 +92,8 @@ check_poll(struct fuzz_root *root, const evf_context *cx)
     /* F3: no poll without a wake; a cancel request is one. */
     if (!root->native && root->polls > 0)
         REQUIRE(root->woken || request != root->request,
-            "a root was polled without a wake, after %u wakes", root->wakes);
+            "a root was polled without a wake, after %u wakes and request %d",
+            root->wakes, request);
     root->woken = false;
     root->stranded = evf_context_executor(cx) == NULL;
     root->requests += request != root->request;
@@ -112,7 +113,8 @@ meter_poll(evf_future *self, evf_context *cx)
     intptr_t result;
 
     check_poll(m->root, cx);
-    fuzz_say("poll root %d", (int)(m->root - fuzz.root));
+    fuzz_say("poll root %d, request %d", (int)(m->root - fuzz.root),
+        evf_context_cancelled(cx));
     fuzz.depth++;
     fuzz.polling = evf_context_executor(cx);
     if (m->bell != NULL) {

@@ -94,6 +94,13 @@ struct fuzz_world {
 
 extern struct fuzz_world fuzz;
 
+/*
+ * Microseconds of a clock that takes the place of the C library's monotonic
+ * ones: it goes on with each look at it. The order of libevent's timers, which
+ * are armed one after the other, would depend on the machine's speed otherwise.
+ */
+extern uint64_t fuzz_clock;
+
 /* Where a failing seed's process leaves what it has to say. */
 #define FUZZ_MESSAGE 1024
 extern char *fuzz_message;

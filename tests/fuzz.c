@@ -61,6 +61,7 @@ begin(uint64_t seed, bool trace)
     int priorities;
 
     fuzz = nothing;
+    fuzz_clock = UINT64_C(1000000000);
     fuzz.random = seed;
     fuzz.trace = trace;
     priorities = 1 + (int)below(3);

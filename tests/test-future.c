@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/future-internal.h"
 #include "foreign.h"
 
 START_TEST(failed_tells_errors_from_values_and_pointers)
@@ -35,6 +36,21 @@ START_TEST(result_codes_of_the_header_are_errors_and_differ)
     ck_assert_int_ne(EVF_RESULT_PENDING, EVF_RESULT_POLLING);
     ck_assert_int_ne(EVF_RESULT_PENDING, EVF_RESULT_TAKEN);
     ck_assert_int_ne(EVF_RESULT_POLLING, EVF_RESULT_TAKEN);
+}
+END_TEST
+
+START_TEST(real_futures_are_neither_null_nor_errors)
+{
+    struct leaf l;
+
+    ck_assert(evfi_future_is_real(&l.future));
+    ck_assert(evfi_future_is_real((void *)1));
+    ck_assert(evfi_future_is_real((void *)-4096));
+    ck_assert(!evfi_future_is_real(NULL));
+    ck_assert(!evfi_future_is_real(evf_future_failed(-1)));
+    ck_assert(!evfi_future_is_real(evf_future_failed(-4095)));
+    ck_assert_int_eq(evfi_future_error(NULL), -ENOMEM);
+    ck_assert_int_eq(evfi_future_error(evf_future_failed(-EPERM)), -EPERM);
 }
 END_TEST
 
@@ -400,6 +416,7 @@ END_TEST
 
 TEST_MAIN("future", failed_tells_errors_from_values_and_pointers,
     result_codes_of_the_header_are_errors_and_differ,
+    real_futures_are_neither_null_nor_errors,
     null_and_failed_futures_may_be_polled_taken_and_dropped,
     header_code_tells_where_a_future_is_in_its_life,
     drop_disposes_of_an_untaken_result_only, drop_does_not_dispose_of_an_error,

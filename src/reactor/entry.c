@@ -82,12 +82,16 @@ activate_if_ready(struct evfi_entry *entry, short events)
 {
     struct pollfd pollfd = {.fd = entry->fd};
     short ready = 0;
+    int n;
 
     if (events & EV_READ)
         pollfd.events |= POLLIN;
     if (events & EV_WRITE)
         pollfd.events |= POLLOUT;
-    if (poll(&pollfd, 1, 0) <= 0)
+    do
+        n = poll(&pollfd, 1, 0);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
         return;
     if (pollfd.revents & ~POLLOUT)
         ready |= events & EV_READ;
