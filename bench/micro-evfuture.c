@@ -171,6 +171,9 @@ struct woken {
 };
 
 static struct woken woken[WOKEN];
+static unsigned asleep; /* have been polled for the first time */
+static struct event *host;
+static uint64_t wakes; /* still to come */
 static bool woken_enough;
 
 static enum evf_poll
@@ -180,8 +183,13 @@ woken_poll(evf_future *self, evf_context *cx)
 
     if (woken_enough)
         return evf_future_ready(self, 0);
-    if (!evf_waker_will_wake(&w->waker, evf_context_waker(cx)))
-        evf_waker_update(&w->waker, evf_context_waker(cx));
+    if (evf_waker_will_wake(&w->waker, evf_context_waker(cx))) {
+        left--;
+        return EVF_PENDING;
+    }
+    evf_waker_update(&w->waker, evf_context_waker(cx));
+    if (++asleep == WOKEN)
+        event_active(host, EV_TIMEOUT, 1);
     return EVF_PENDING;
 }
 
@@ -203,36 +211,36 @@ static const evf_future_ops woken_ops = {
 static void
 on_wake(evutil_socket_t fd, short what, void *arg)
 {
-    uint64_t n = left < WOKEN ? left : WOKEN;
+    uint64_t n = wakes < WOKEN ? wakes : WOKEN;
 
     (void)fd;
     (void)what;
-    left -= n;
+    (void)arg;
+    wakes -= n;
     woken_enough = n == 0;
     if (woken_enough)
         n = WOKEN;
-    else
-        event_active(arg, EV_TIMEOUT, 1);
     while (n > 0)
         evf_waker_wake_by_ref(&woken[--n].waker);
+    if (!woken_enough)
+        event_active(host, EV_TIMEOUT, 1); /* after the turn */
 }
 
 static void
 run_wake(struct event_base *base, uint64_t count, unsigned pending)
 {
     evf_executor *executor = executor_of(base);
-    struct event *host = evtimer_new(base, on_wake, event_self_cbarg());
-    struct timeval soon = {0, 1000};
 
     (void)pending;
+    host = evtimer_new(base, on_wake, NULL);
     if (host == NULL)
         micro_fail("out of memory");
     left = count;
+    wakes = count;
     for (int i = 0; i < WOKEN; i++) {
         evf_future_init(&woken[i].future, &woken_ops);
         evf_task_detach(evf_spawn(executor, &woken[i].future));
     }
-    event_add(host, &soon); /* when all have been polled for the first time */
     micro_start();
     run_tasks(base);
     micro_stop();

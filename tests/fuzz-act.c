@@ -63,7 +63,7 @@ touch_group(void)
 
     if (group == NULL && chance(95)) {
         spawn_some(grow_group(1 + below(3)));
-    } else if (chance(80)) {
+    } else if (chance(65)) {
         child = root_new(grow(NULL, 1 + below(3)), &root);
         /* The place may have a group by now that is in the child. */
         group = groups == fuzz.groups ? fuzz.group[place] : NULL;
@@ -104,6 +104,19 @@ touch_fds(void)
         REQUIRE(write(fuzz.fds[below(2)], "x", 1) != 0, "write");
     else
         REQUIRE(read(fuzz.fds[below(2)], buf, sizeof(buf)) != 0, "read");
+}
+
+static void
+touch_socket(void)
+{
+    unsigned i = below(2);
+    evf_socket *end = fuzz.socket[i];
+
+    fuzz.socket[i] = NULL;
+    if (chance(50))
+        evf_socket_close(end);
+    else if (end != NULL)
+        close(evf_socket_release_fd(end));
 }
 
 /* Inside a poll or a drop of its own it is refused. */
@@ -207,7 +220,7 @@ fuzz_act(unsigned percent)
     if (fuzz.draining || fuzz.fuel == 0 || !chance(percent))
         return;
     fuzz.fuel--;
-    kind = below(16);
+    kind = below(24);
     fuzz_say("act %u", kind);
     switch (kind) {
     case 0:
@@ -232,7 +245,10 @@ fuzz_act(unsigned percent)
         completer_call(below(FUZZ_COMPLETERS));
         break;
     case 9:
-        touch_fds();
+        if (chance(95))
+            touch_fds();
+        else
+            touch_socket();
         break;
     case 10:
         orphan_drop(below(FUZZ_ORPHANS));
@@ -262,6 +278,12 @@ fuzz_finish_all(void)
         group = fuzz.group[i];
         fuzz.group[i] = NULL;
         evf_group_free(group);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        evf_socket *end = fuzz.socket[i];
+
+        fuzz.socket[i] = NULL;
+        evf_socket_close(end);
     }
     for (unsigned i = 0; i < FUZZ_COMPLETERS; i++)
         completer_call(i);

@@ -134,6 +134,10 @@ grow_short(struct fuzz_frame *frame)
     }
 }
 
+/* Read into by all, and written by all, which nobody looks at. */
+static char sink[100];
+static const char source[300000];
+
 /* What waits for the world. */
 static evf_future *
 grow_long(struct fuzz_frame *frame)
@@ -142,7 +146,7 @@ grow_long(struct fuzz_frame *frame)
         EVF_READABLE | EVF_WRITABLE, EVF_READABLE | EVF_CLOSED};
     evf_op *op = some_op(frame);
 
-    switch (below(8)) {
+    switch (below(10)) {
     case 0:
         return fuzz_leaf_new(true);
     case 1:
@@ -157,6 +161,11 @@ grow_long(struct fuzz_frame *frame)
         return evf_group_room(op, fuzz.group[below(FUZZ_GROUPS)]);
     case 5:
         return wait_new(op, below(3), below(2), signals[below(3)]);
+    case 6:
+        return evf_read(op, fuzz.socket[below(2)], sink, 1 + below(100));
+    case 7:
+        return evf_write_all(
+            op, fuzz.socket[below(2)], source, below(sizeof(source)));
     default:
         return fuzz_leaf_new(false);
     }

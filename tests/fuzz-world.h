@@ -9,9 +9,9 @@
  * stands in a table here, so that it outlives the memory of what it tells of.
  */
 
-#define FUZZ_ROOTS      256
-#define FUZZ_TOKENS     2048
-#define FUZZ_FRAMES     512
+#define FUZZ_ROOTS      512
+#define FUZZ_TOKENS     4096
+#define FUZZ_FRAMES     1024
 #define FUZZ_LEAVES     128
 #define FUZZ_HANDLES    24
 #define FUZZ_GROUPS     8
@@ -28,9 +28,8 @@ struct fuzz_root {
     bool silent;    /* and must not come any more */
     bool woken;     /* since the last poll began */
     bool stranded;  /* a foreign executor polls it, and may have ended */
-    int request;    /* at the last poll */
     unsigned polls, wakes;
-    unsigned requests; /* changes of `request` */
+    unsigned requests; /* polls of which no wake but a request is the cause */
     unsigned calls;    /* of the callback */
 };
 
@@ -78,7 +77,8 @@ struct fuzz_world {
     struct event *host; /* a timer of the program's, for acts in the loop */
     evf_executor *executors[FUZZ_EXECUTORS];
     evf_channel *channel;
-    int fds[2];
+    evf_socket *socket[2]; /* connected to each other; NULL once closed */
+    int fds[2];            /* of the program's, the same */
     unsigned waits[FUZZ_EXECUTORS][2]; /* live ones, by executor and fd */
     unsigned roots, tokens, frames, groups; /* made so far */
     unsigned bells; /* foreign wakers that are out */

@@ -42,8 +42,10 @@ static void
 wrap_drop(evf_future *self)
 {
     struct wrap *wrap = wrap_of(self);
+    evf_future *child = wrap->child;
 
-    evf_future_drop(wrap->child);
+    wrap->child = NULL; /* nobody visits it any more */
+    evf_future_drop(child);
     free(wrap);
 }
 
@@ -252,9 +254,11 @@ static void
 box_drop(evf_future *self)
 {
     struct box *box = evf_container_of(self, struct box, future);
-    bool unfinished = box->join != NULL && !evf_failed(box->join);
+    evf_future *join = box->join;
+    bool unfinished = join != NULL && !evf_failed(join);
 
-    evf_future_drop(box->join);
+    box->join = NULL;
+    evf_future_drop(join);
     for (unsigned i = 0; unfinished && i < box->n; i++)
         REQUIRE(box->results[i] == -ECANCELED, "a dropped join has a result");
     free(box);

@@ -11,6 +11,7 @@
 #include "task/executor-internal.h"
 
 #include "fuzz-act.h"
+#include "fuzz-leaf.h"
 #include "fuzz-root.h"
 #include "fuzz-tree.h"
 #include "fuzz-world.h"
@@ -58,7 +59,7 @@ static void
 begin(uint64_t seed, bool trace)
 {
     static const struct fuzz_world nothing;
-    int priorities;
+    int priorities, fds[2];
 
     fuzz = nothing;
     fuzz_clock = UINT64_C(1000000000);
@@ -69,8 +70,8 @@ begin(uint64_t seed, bool trace)
     fuzz.shutdown = fuzz.cycles || chance(40);
     fuzz.starving = chance(20);
     evfi_stress = getenv("EVF_STRESS") != NULL || chance(20);
-    fuzz.fuel = 50 + below(1000);
-    fuzz.room = 50 + below(600);
+    fuzz.fuel = 50 + below(3000);
+    fuzz.room = 50 + below(2000);
     misuses = 0;
     fuzz.base = event_base_new();
     pair(fuzz.fds);
@@ -82,6 +83,10 @@ begin(uint64_t seed, bool trace)
         event_base_priority_init(fuzz.base, priorities);
     fuzz.host = event_new(fuzz.base, -1, 0, on_host_timer, NULL);
     fuzz.channel = evf_channel_new(1 + below(3), token_dispose);
+    pair(fds);
+    for (unsigned i = 0; i < 2; i++)
+        if (evf_socket_new(&fuzz.socket[i], fuzz.executors[0], fds[i]) < 0)
+            close(fds[i]);
 }
 
 /* Nothing is queued, and nothing will be before time goes on. */
@@ -118,8 +123,10 @@ check_waits(void)
 static void
 pass(void)
 {
-    int flags = EVLOOP_ONCE | EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY;
+    int flags = EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY;
 
+    if (chance(90))
+        flags |= EVLOOP_ONCE;
     REQUIRE(event_base_loop(fuzz.base, flags) >= 0, "the loop has failed");
     REQUIRE(fuzz.depth == 0, "a poll has not returned");
     REQUIRE(fuzz.doomed == 0, "the doomed have not ended");
@@ -129,11 +136,24 @@ pass(void)
     check_waits();
 }
 
+/* Everything else on the base runs meanwhile, and may end the executor. */
+static void
+block(void)
+{
+    struct fuzz_root *root;
+    evf_future *future = opaque_new(grow(NULL, 1 + below(3)));
+
+    fuzz_say("block");
+    future = root_new(evf_timeout(NULL, below(30), future), &root);
+    token_end(evf_block_on(fuzz.executors[0], future));
+    REQUIRE(root == NULL || root->dropped, "block_on has left its future");
+}
+
 static void
 live(void)
 {
     static const struct timeval at_once;
-    unsigned steps = 10 + below(150);
+    unsigned steps = 10 + below(400);
 
     while (steps-- > 0) {
         for (unsigned acts = below(4); acts > 0; acts--)
@@ -142,6 +162,8 @@ live(void)
             evtimer_add(fuzz.host, &at_once);
         if (chance(70))
             pass();
+        else if (chance(3))
+            block();
     }
 }
 

@@ -17,7 +17,9 @@ unit_tests = \
 	tests/test-dump \
 	tests/test-end \
 	tests/test-end-matrix \
+	tests/test-entry \
 	tests/test-executor \
+	tests/test-executor-free \
 	tests/test-frame \
 	tests/test-frame-cancel \
 	tests/test-frame-end \
@@ -25,9 +27,12 @@ unit_tests = \
 	tests/test-frame-trace \
 	tests/test-future \
 	tests/test-group \
+	tests/test-group-inside \
+	tests/test-group-matrix \
 	tests/test-interest \
 	tests/test-interval \
 	tests/test-join \
+	tests/test-join-task \
 	tests/test-list \
 	tests/test-listener \
 	tests/test-message \
@@ -45,6 +50,8 @@ unit_tests = \
 	tests/test-task-cancel \
 	tests/test-timeout \
 	tests/test-turn \
+	tests/test-turn-host \
+	tests/test-turn-matrix \
 	tests/test-wait-fd \
 	tests/test-waker \
 	tests/test-wheel \

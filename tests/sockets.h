@@ -60,8 +60,9 @@ void hear(int fd, const char *text);
 size_t stuff(int fd);
 size_t drain(int fd);
 
-/* Whether an fd would give something to read. */
+/* Whether an fd would give something to read, now; waits until it would. */
 bool readable(int fd);
+void until_readable(int fd);
 
 /* Passes through the loop until nothing is active, whatever holds it. */
 void pass(void);
@@ -90,7 +91,7 @@ enum evf_poll hand_poll_last(struct hand *hand);
 /* Whether it was woken since it was last asked, after a pass. */
 bool hand_woken(struct hand *hand);
 
-/* Polls to the end, in passes of the loop, and drops: the result. */
+/* Polls to the end, running the loop meanwhile, and drops: the result. */
 intptr_t hand_end(struct hand *hand);
 
 /* Drops; no waker is left behind. */

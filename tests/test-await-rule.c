@@ -126,6 +126,15 @@ struct spy {
 
 #define RESULT 77
 
+static unsigned disposals;
+
+static void
+spy_dispose(void *result)
+{
+    (void)result;
+    disposals++;
+}
+
 static enum evf_poll
 spy_poll(evf_future *self, evf_context *cx)
 {
@@ -138,7 +147,7 @@ spy_poll(evf_future *self, evf_context *cx)
     spy->request = evf_context_cancelled(cx);
     spy->last = evfi_context_is_last(cx);
     spy->budget = cx->budget->credit + cx->budget->reserve;
-    self->dispose = thing_dispose;
+    self->dispose = spy_dispose;
     return spy->ready ? evf_future_ready(self, RESULT) : EVF_PENDING;
 }
 
@@ -248,6 +257,7 @@ check_row(const struct row *row, const struct seen *seen, const struct spy *spy,
     CHECK(pending || seen->result == result);
     CHECK(spy->polls == (polled ? 1 : 0));
     CHECK(spy->drops == (dropped ? 1 : 0));
+    CHECK(disposals == 0);
     CHECK(probe->wakes == (outcome == YIELDS ? 1 : 0));
     CHECK(left == (row->budget ? LEFT : 0) - (row->first && row->budget));
     CHECK(seen->polled == (outcome != YIELDS && outcome != STALLS));
@@ -274,19 +284,13 @@ for_each_row(void (*fn)(const struct row *row))
         }
 }
 
-static void
-untouched(void *result)
-{
-    (void)result;
-}
-
 typedef enum evf_poll poll_child_fn(evf_future *child, evf_context *cx,
     bool *polled, intptr_t *result, void (**dispose)(void *result));
 
 static void
 by(const char *name, poll_child_fn *poll_child, const struct row *row)
 {
-    void (*dispose)(void *result) = untouched;
+    void (*dispose)(void *result) = spy_dispose;
     struct probe probe;
     struct spy spy;
     evf_context cx;
@@ -303,7 +307,7 @@ by(const char *name, poll_child_fn *poll_child, const struct row *row)
         return;
     /* What frees the result goes with a result, and with nothing else. */
     if (seen.result == RESULT)
-        CHECK(dispose == thing_dispose);
+        CHECK(dispose == spy_dispose);
     else
         CHECK(dispose == NULL);
 }

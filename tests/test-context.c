@@ -405,7 +405,7 @@ START_TEST(composite_without_passes_sees_no_request_and_is_dropped_whole)
     run_passes(2);
     ck_assert_uint_eq(l.polls, 1);
     evf_task_cancel(task);
-    run();
+    run_passes(4);
     ck_assert_uint_eq(c.polls, 2);
     ck_assert_int_eq(c.request, 0);
     ck_assert(c.last);
@@ -431,7 +431,7 @@ START_TEST(result_inside_a_composite_beats_the_request)
     run_passes(2);
     evf_task_cancel(task);
     leaf_finish(&l, 31);
-    run();
+    run_passes(4);
     ck_assert_int_eq(told, 31);
     ck_assert_uint_eq(c.drops, 1);
     ck_assert_int_eq(evf_task_free(task), 0);

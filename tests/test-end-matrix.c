@@ -28,7 +28,14 @@ enum relation {
     RELATIONS
 };
 
-enum target { ONESELF, OWNER, SIBLING, STRANGER, EXECUTOR, TARGETS };
+enum target {
+    ONESELF,
+    OWNER,
+    SIBLING,
+    STRANGER,
+    EXECUTOR,
+    TARGETS
+};
 
 struct world;
 
@@ -201,8 +208,7 @@ spawn_family(struct world *w)
         inner = evf_task_join(NULL, evf_spawn(executor, inner));
         break;
     }
-    w->handles[OWNER] =
-        evf_spawn(executor, node(&w->owner, w, 'o', inner));
+    w->handles[OWNER] = evf_spawn(executor, node(&w->owner, w, 'o', inner));
 }
 
 static void

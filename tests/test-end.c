@@ -198,8 +198,7 @@ START_TEST(child_dropped_unstarted_may_free_the_owner_of_its_group) /* F38 */
     struct actor last = {.name = 'L', .dropped = acts_and_frees, .arg = &f};
     evf_group *group = evf_group_new(&(evf_group_options){.max_running = 1});
 
-    f.task = evf_spawn(
-        executor, owner(&o, 'o', evf_group_future(group), NULL));
+    f.task = evf_spawn(executor, owner(&o, 'o', evf_group_future(group), NULL));
     evf_group_add(group, actor(&first));
     evf_group_add(group, evf_shield(NULL, 1, actor(&kept[0])));
     evf_group_add(group, actor(&last));
@@ -318,11 +317,10 @@ START_TEST(executor_whose_task_contains_the_caller_is_not_freed) /* F46 F49 */
     evf_executor *second = evf_executor_new(base);
     evf_executor *victim = executor;
     struct owner o;
-    struct actor a = {
-        .name = 'A', .acts = frees_an_executor, .arg = &victim};
+    struct actor a = {.name = 'A', .acts = frees_an_executor, .arg = &victim};
     evf_task *outer = evf_spawn(executor,
-        owner(&o, 'o', evf_task_join(NULL, evf_spawn(second, actor(&a))),
-            NULL));
+        owner(
+            &o, 'o', evf_task_join(NULL, evf_spawn(second, actor(&a))), NULL));
 
     victim = NULL;
     run_passes(4);
@@ -347,8 +345,8 @@ START_TEST(executor_of_strangers_may_be_freed_in_a_poll) /* F46 F49 */
     struct actor a = {.name = 'A', .acts = frees_an_executor, .arg = &second};
     evf_task *then = evf_spawn_then(second, actor(&b), tell, &told);
     evf_task *task = evf_spawn(executor,
-        owner(&o, 'o', evf_task_join(NULL, evf_spawn(second,
-            actor(&joined_one))), NULL));
+        owner(&o, 'o',
+            evf_task_join(NULL, evf_spawn(second, actor(&joined_one))), NULL));
 
     run_passes(4);
     trace_take();
@@ -397,7 +395,9 @@ END_TEST
 
 START_TEST(chain_of_joins_ends_from_its_innermost_task) /* F49 */
 {
-    enum { LENGTH = 300 };
+    enum {
+        LENGTH = 300
+    };
     static struct owner o[LENGTH];
     struct frees f = {0};
     struct actor a = {.name = 'A', .acts = acts_and_frees, .arg = &f};
@@ -457,7 +457,9 @@ static const evf_future_ops deep_ops = {
 
 START_TEST(group_of_100000_is_dropped_without_recursion) /* F38 */
 {
-    enum { N = 100000 };
+    enum {
+        N = 100000
+    };
     struct deep *children = calloc(N, sizeof(*children));
     evf_group *group = evf_group_new(NULL);
     evf_task *task;

@@ -12,7 +12,14 @@ free_executor(void)
 
 START_TEST(free_drops_each_task_once_wherever_it_is) /* F23 */
 {
-    enum { FRESH, PENDING, QUEUED, DAEMON, DETACHED, N };
+    enum {
+        FRESH,
+        PENDING,
+        QUEUED,
+        DAEMON,
+        DETACHED,
+        N
+    };
     struct actor a[N] = {0};
     evf_task *tasks[N];
 
@@ -171,8 +178,7 @@ spawns_and_wakes(struct actor *self)
 
     ck_assert_ptr_null(evf_spawn(executor, actor(heir)));
     ck_assert_ptr_null(evf_spawn_then(executor, actor(heir), tell, NULL));
-    ck_assert_int_eq(
-        evf_block_on(executor, actor(heir)), -EDEADLK);
+    ck_assert_int_eq(evf_block_on(executor, actor(heir)), -EDEADLK);
     evf_waker_wake_by_ref(&heir[1].waker);
     evf_waker_wake_by_ref(&heir[2].waker);
 }
@@ -324,7 +330,8 @@ START_TEST(free_leaves_no_event_behind) /* L15 L29 */
     for (int state = 0; state < 3; state++) {
         leave_events(state);
         ck_assert_uint_gt(events_on(base) +
-                event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 0);
+                event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED),
+            0);
         free_executor();
         ck_assert_uint_eq(events_on(base), 0);
         ck_assert_int_eq(

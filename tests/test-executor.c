@@ -323,8 +323,8 @@ START_TEST(paused_clock_jumps_only_when_nothing_else_can_run) /* L23 */
     ck_assert_int_eq(evf_executor_pause_clock(NULL), -EINVAL);
     ck_assert_int_eq(evf_executor_pause_clock(executor), 0);
     start = evf_executor_now(executor);
-    evf_task_detach(evf_spawn_then(
-        executor, evf_sleep(NULL, 3600 * 1000), tell, &told[2]));
+    evf_task_detach(
+        evf_spawn_then(executor, evf_sleep(NULL, 3600 * 1000), tell, &told[2]));
     evf_task_detach(
         evf_spawn_then(executor, evf_sleep(NULL, 10), tell, &told[0]));
     evf_task_detach(

@@ -119,14 +119,27 @@ START_TEST(drop_disposes_of_an_untaken_result_only)
 }
 END_TEST
 
+/* Where a case that fails must not follow an error as a pointer. */
+static unsigned disposals;
+
+static void
+count_disposal(void *result)
+{
+    (void)result;
+    disposals++;
+}
+
 /* F33 */
 START_TEST(drop_does_not_dispose_of_an_error)
 {
-    struct leaf l = {.dispose = thing_dispose};
+    struct leaf l = {.dispose = count_disposal};
     struct probe probe;
 
+    disposals = 0;
     probe_init(&probe);
-    leaf(&l)->dispose = thing_dispose;
+    leaf(&l)->dispose = count_disposal;
+    evf_future_drop(&l.future);
+    leaf(&l)->dispose = count_disposal;
     ck_assert_int_eq(poll_with(&l.future, &probe, NULL), EVF_PENDING);
     evf_future_drop(&l.future);
 
@@ -134,7 +147,8 @@ START_TEST(drop_does_not_dispose_of_an_error)
     leaf_finish(&l, -EPIPE);
     ck_assert_int_eq(poll_with(&l.future, &probe, NULL), EVF_READY);
     evf_future_drop(&l.future);
-    ck_assert_uint_eq(l.drops, 2);
+    ck_assert_uint_eq(l.drops, 3);
+    ck_assert_uint_eq(disposals, 0);
 }
 END_TEST
 
@@ -209,18 +223,20 @@ START_TEST(ready_with_an_error_has_nothing_to_free)
 {
     struct probe probe;
     evf_op op = {0};
-    evf_future *future = evf_ready(&op, -EPIPE, thing_dispose);
+    evf_future *future = evf_ready(&op, -EPIPE, count_disposal);
 
+    disposals = 0;
     probe_init(&probe);
     evf_future_drop(future);
-    future = evf_ready(&op, -EPIPE, thing_dispose);
+    future = evf_ready(&op, -EPIPE, count_disposal);
     ck_assert_int_eq(poll_with(future, &probe, NULL), EVF_READY);
     ck_assert_int_eq(evf_future_take(future), -EPIPE);
     evf_future_drop(future);
     ck_assert_ptr_eq(evf_ready(&op, 0, NULL), &op.future);
     ck_assert_ptr_eq(
-        evf_ready(&op, -EPIPE, thing_dispose), evf_future_failed(-EBUSY));
+        evf_ready(&op, -EPIPE, count_disposal), evf_future_failed(-EBUSY));
     evf_future_drop(&op.future);
+    ck_assert_uint_eq(disposals, 0);
 }
 END_TEST
 

@@ -298,7 +298,7 @@ END_TEST
 
 START_TEST(numbers_at_the_end_of_their_range)
 {
-    evf_interval interval;
+    evf_interval interval, other;
 
     evf_executor_pause_clock(executor);
     evf_interval_init(&interval, UINT64_MAX, EVF_INTERVAL_SKIP);
@@ -310,10 +310,14 @@ START_TEST(numbers_at_the_end_of_their_range)
 
     evf_interval_init(&interval, 1, EVF_INTERVAL_SKIP);
     ck_assert_int_eq(tick(&interval), 1);
+    evf_interval_init(&other, 1000, EVF_INTERVAL_DELAY);
+    ck_assert_int_eq(tick(&other), 1);
     ck_assert_int_eq(
         evf_block_on(executor, evf_sleep_until(NULL, UINT64_MAX - 1)), 0);
     ck_assert_int_eq(tick(&interval), INTPTR_MAX);
     ck_assert_uint_eq(interval.next, UINT64_MAX);
+    ck_assert_int_gt(tick(&other), 1000);
+    ck_assert_uint_eq(other.next, UINT64_MAX);
 }
 END_TEST
 

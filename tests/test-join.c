@@ -330,7 +330,7 @@ START_TEST(those_that_the_budget_kept_back_are_dropped_unpolled) /* F20 */
     evf_context cx;
 
     evf_context_init(&cx, &probe.waker, NULL);
-    cx.own.credit = 2;
+    cx.own = (struct evfi_budget){2, 0};
     finish(0);
     ck_assert_int_eq(evf_future_poll(join, &cx), EVF_PENDING);
     ck_assert_uint_eq(leaves[1].polls, 1);

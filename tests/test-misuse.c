@@ -152,7 +152,7 @@ selfish_drop(evf_future *self)
     struct selfish *s = evf_container_of(self, struct selfish, future);
 
     s->drops++;
-    if (s->in_drop != NULL)
+    if (s->in_drop != NULL && s->drops == 1)
         s->in_drop(self, NULL);
 }
 

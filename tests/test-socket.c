@@ -578,8 +578,7 @@ START_TEST(operation_on_the_heap_is_freed_by_its_drop)
 
     blocks = heap_blocks();
     say(peer, "abc");
-    ck_assert_int_eq(
-        finish_now(evf_read(NULL, socket, buf, sizeof(buf))), 3);
+    ck_assert_int_eq(finish_now(evf_read(NULL, socket, buf, sizeof(buf))), 3);
     ck_assert_int_eq(finish_now(evf_write_all(NULL, socket, "xy", 2)), 2);
     hear(peer, "xy");
     ck_assert_uint_eq(heap_blocks(), blocks);

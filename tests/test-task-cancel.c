@@ -181,8 +181,8 @@ unwinds_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops unwinds_ops =
-    EVF_FRAME_OPS(struct unwinds, unwinds_run);
+static const evf_frame_ops unwinds_ops = EVF_FRAME_OPS(
+    struct unwinds, unwinds_run);
 
 START_TEST(request_lets_cleanup_in_a_shield_await) /* F31 F35 */
 {
@@ -231,8 +231,8 @@ stubborn_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops stubborn_ops =
-    EVF_FRAME_OPS(struct stubborn, stubborn_run);
+static const evf_frame_ops stubborn_ops = EVF_FRAME_OPS(
+    struct stubborn, stubborn_run);
 
 START_TEST(loop_that_ignores_failures_yields) /* F32 F20 */
 {
@@ -259,7 +259,9 @@ END_TEST
 
 START_TEST(cancelling_everything_in_a_pass_loses_nothing) /* F31 */
 {
-    enum { N = 300 };
+    enum {
+        N = 300
+    };
     static struct actor a[N];
     static struct told told[N];
     static evf_task *tasks[N];

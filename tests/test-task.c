@@ -57,8 +57,9 @@ START_TEST(failed_futures_may_be_spawned) /* F47 */
     evf_task *task;
 
     for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
-        evf_future *future =
-            errors[i] == -ENOMEM ? NULL : evf_future_failed(errors[i]);
+        evf_future *future = errors[i] == -ENOMEM
+            ? NULL
+            : evf_future_failed(errors[i]);
 
         task = evf_spawn_then(executor, future, tell, &told);
         run();

@@ -116,7 +116,9 @@ END_TEST
 
 START_TEST(once_loses_no_queued_task) /* L8 */
 {
-    enum { N = 1000 };
+    enum {
+        N = 1000
+    };
     static struct actor a[N];
     unsigned calls = 0;
 
@@ -181,7 +183,8 @@ waits_for_input(struct actor *self)
     ck_assert_int_eq(
         evf_reactor_add_io_event_interest(evf_executor_reactor(executor), r->fd,
             &r->interest, (evf_event){0, EVF_READABLE},
-            evf_context_waker(self->cx)), 0);
+            evf_context_waker(self->cx)),
+        0);
 }
 
 static void

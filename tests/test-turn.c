@@ -132,7 +132,9 @@ polls_of_a_pass(const struct actor *a, size_t n)
 
 START_TEST(turn_polls_128_tasks) /* F19 */
 {
-    enum { N = 300 };
+    enum {
+        N = 300
+    };
     static struct actor a[N];
 
     for (int i = 0; i < N; i++)
@@ -152,7 +154,9 @@ END_TEST
 
 START_TEST(yielders_share_a_turn_fairly) /* F19 F21 */
 {
-    enum { N = 5 };
+    enum {
+        N = 5
+    };
     struct actor a[N] = {0};
     unsigned polls = 0;
 
@@ -207,8 +211,8 @@ static evf_future *
 busy_select(struct busy *b)
 {
     return evf_select(&b->op[0], &b->which, 2,
-        (evf_future *[]){evf_ready(&b->op[1], 0, NULL),
-            evf_ready(&b->op[2], 0, NULL)});
+        (evf_future *[]){
+            evf_ready(&b->op[1], 0, NULL), evf_ready(&b->op[2], 0, NULL)});
 }
 
 static evf_future *
@@ -249,7 +253,9 @@ END_TEST
 
 START_TEST(group_of_always_ready_children_yields) /* F20 */
 {
-    enum { N = 1000 };
+    enum {
+        N = 1000
+    };
     struct actor other = {.again = true};
     static struct actor children[N];
     evf_group *group = evf_group_new(NULL);
@@ -344,5 +350,4 @@ TEST_MAIN("turn", tasks_are_polled_in_the_order_of_their_spawns,
     wake_in_the_poll_that_ends_it_is_forgotten,
     turn_goes_on_with_what_was_woken_in_it, turn_polls_128_tasks,
     yielders_share_a_turn_fairly, always_ready_futures_are_made_to_yield,
-    group_of_always_ready_children_yields,
-    tasks_are_polled_at_most_once_a_wake)
+    group_of_always_ready_children_yields, tasks_are_polled_at_most_once_a_wake)

@@ -64,7 +64,7 @@ START_TEST(yield_lets_every_other_ready_task_run_once) /* F21 F19 */
     evf_task_detach(walker('a', 4));
     evf_task_detach(walker('b', 2));
     evf_task_detach(walker('c', 3));
-    run();
+    run_passes(50);
     ck_assert_str_eq(order, "abcabcaca");
 }
 END_TEST
@@ -94,7 +94,7 @@ START_TEST(constructor_failures) /* F28 F34 */
     evf_future *yield = evf_yield(&op);
 
     ck_assert_ptr_eq(evf_yield(&op), evf_future_failed(-EBUSY));
-    ck_assert_int_eq(evf_block_on(executor, yield), 0);
+    evf_future_drop(yield);
     heap_fail_at(1);
     ck_assert_ptr_null(evf_yield(NULL));
 }

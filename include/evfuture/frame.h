@@ -94,12 +94,11 @@ EVF_API void *evf_frame_init(void *storage, const evf_frame_ops *ops);
 
 /* What the macros call; not for use by hand. */
 EVF_API enum evf_poll evfi_future_unanswered(evf_future *future);
-EVF_API enum evf_poll evfi_frame_await_slowly(evf_frame *frame,
-    evf_context *cx, uint32_t line, intptr_t *value);
-EVF_API void evfi_frame_tried(evf_frame *frame, evf_context *cx, uint32_t line,
-    intptr_t error);
-EVF_API bool evfi_frame_lost(evf_frame *frame, uint32_t line,
-    intptr_t *result);
+EVF_API enum evf_poll evfi_frame_await_slowly(
+    evf_frame *frame, evf_context *cx, uint32_t line, intptr_t *value);
+EVF_API void evfi_frame_tried(
+    evf_frame *frame, evf_context *cx, uint32_t line, intptr_t error);
+EVF_API bool evfi_frame_lost(evf_frame *frame, uint32_t line, intptr_t *result);
 EVF_API void evfi_frame_drop(evf_future *self);
 EVF_API void evfi_frame_visit(evf_future *self, evf_visit_fn *fn, void *arg);
 
@@ -126,8 +125,8 @@ evfi_frame_start(evf_frame *frame, evf_context *cx, evf_future *child)
  * is nearly always; the rest, and all misuse, is left to the other function.
  */
 static inline enum evf_poll
-evfi_frame_await(evf_frame *frame, evf_context *cx, uint32_t line,
-    intptr_t *value)
+evfi_frame_await(
+    evf_frame *frame, evf_context *cx, uint32_t line, intptr_t *value)
 {
     evf_future *child = frame->child;
 
@@ -188,9 +187,15 @@ EVF_C_END
  */
 #define EVF_FRAME_OPS(type, ...) EVFI_FRAME_OPS(type, __VA_ARGS__, )
 
-/* `var` is an intptr_t or any pointer. */
+/*
+ * `var` is an intptr_t or any pointer. A bool, for which every error would be
+ * true, is given a struct, which no compiler accepts.
+ */
+/* clang-format off */
 #define EVFI_STORE(var, value)                                                 \
-    ((var) = _Generic((var), intptr_t : (value), default : (void *)(value)))
+    ((var) = _Generic((var), intptr_t : (value), bool : *evfi_frame,           \
+         default : (void *)(value)))
+/* clang-format on */
 
 /* Opens the function's body. */
 #define EVF_BEGIN(self, cx)                                                    \

@@ -80,7 +80,6 @@ join_poll(evf_future *self, evf_context *cx)
 static void
 drop_child(struct join *j, size_t i)
 {
-    evf_future *future = j->futures[i];
     intptr_t result = j->results[i];
     bool done = ended(j, i);
     dispose_fn *dispose;
@@ -90,7 +89,7 @@ drop_child(struct join *j, size_t i)
         memcpy(&dispose, &j->futures[i], sizeof(dispose));
         evfi_dispose(dispose, result);
     } else {
-        evf_future_drop(future);
+        evf_future_drop(j->futures[i]);
     }
 }
 

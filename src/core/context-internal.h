@@ -30,11 +30,11 @@ evfi_context_is_last(const evf_context *cx)
 static inline void
 evfi_context_set_budget(evf_context *cx, uint32_t left)
 {
-    bool look = cx->request != 0 || evfi_stress;
+    uint32_t look = 0u - (uint32_t)(cx->request != 0 || evfi_stress);
 
     cx->budget = &cx->own;
-    cx->own.credit = look ? 0 : left;
-    cx->own.reserve = look ? left : 0;
+    cx->own.reserve = left & look;
+    cx->own.credit = left & ~look;
 }
 
 /* The context of a root's poll: a full budget, and the request in force. */

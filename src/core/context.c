@@ -3,6 +3,7 @@
 
 #include "core/context-internal.h"
 #include "core/future-internal.h"
+#include "core/waker-internal.h"
 
 bool evfi_stress;
 
@@ -93,7 +94,7 @@ evf_future_poll_child(evf_future *child, evf_context *cx, bool *polled,
     *dispose = NULL;
     if (first && !budget_spend(cx)) {
         if (!evfi_context_is_last(cx))
-            evf_waker_wake_by_ref(&cx->waker);
+            evfi_waker_wake_by_ref(&cx->waker);
         return EVF_PENDING;
     }
     *polled = true;

@@ -9,6 +9,7 @@
 #include "core/frame-internal.h"
 #include "core/future-internal.h"
 #include "core/misuse-internal.h"
+#include "core/waker-internal.h"
 
 evfi_failure_fn *evfi_failure_noted;
 
@@ -54,7 +55,7 @@ stressed(evf_frame *frame, evf_context *cx)
         return false;
     frame->stressed = !frame->stressed;
     if (frame->stressed)
-        evf_waker_wake_by_ref(&cx->waker);
+        evfi_waker_wake_by_ref(&cx->waker);
     return frame->stressed;
 }
 

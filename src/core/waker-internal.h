@@ -45,6 +45,13 @@ evfi_waker_wake(evf_waker *slot)
 }
 
 static inline void
+evfi_waker_wake_by_ref(const evf_waker *waker)
+{
+    if (waker->ops != NULL)
+        waker->ops->wake_by_ref(waker->data);
+}
+
+static inline void
 evfi_waker_drop(evf_waker *slot)
 {
     evf_waker waker = *slot;

@@ -25,8 +25,7 @@ evf_waker_wake(evf_waker *waker)
 void
 evf_waker_wake_by_ref(const evf_waker *waker)
 {
-    if (waker->ops != NULL)
-        waker->ops->wake_by_ref(waker->data);
+    evfi_waker_wake_by_ref(waker);
 }
 
 void

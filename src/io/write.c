@@ -21,7 +21,10 @@
 #define PIPE_BUF 512
 #endif
 
-/* Calls in a row that a write of everything makes before it waits. */
+/*
+ * Calls in a row with which a write of everything fills a pipe before it waits.
+ * A device is not waited for while it takes more; see socket.c.
+ */
 #define ROUNDS 16
 
 /*
@@ -183,9 +186,10 @@ static __attribute__((noinline)) intptr_t
 write_rest(struct evfi_operation *operation, size_t n)
 {
     struct evfi_entry *entry = operation->entry;
+    bool device = entry->detail & EVFI_FD_DEVICE;
     intptr_t more = (intptr_t)n;
 
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < ROUNDS || device; round++) {
         operation->u.bytes.buf += more;
         operation->u.bytes.len -= (size_t)more;
         operation->u.bytes.done += (size_t)more;

@@ -52,9 +52,9 @@ struct evfi_failure {
 struct evf_executor {
     evf_reactor reactor; /* first: an executor's reactor is the executor */
     uint32_t refs;       /* its owner, and turns that are on the stack */
-    bool closing;
-    bool turning;   /* in a turn: what is queued needs no event */
-    bool scheduled; /* a turn will come: run is active or kick armed */
+    bool closing : 1;
+    bool turning : 1;   /* in a turn: what is queued needs no event */
+    bool scheduled : 1; /* a turn will come: run is active or kick armed */
     bool rest_active;
     bool kept;         /* `keep` is added */
     bool priority_set; /* `priority` is the program's choice */
@@ -80,8 +80,16 @@ __attribute__((tls_model("initial-exec")))
 #endif
 extern _Thread_local struct evfi_thread evfi_thread;
 
+/* Activates `run`. */
+void evfi_executor_activate(evf_executor *executor);
+
 /* Sees to a turn, because something was queued or a deadline has passed. */
-void evfi_executor_schedule(evf_executor *executor);
+static inline void
+evfi_executor_schedule(evf_executor *executor)
+{
+    if (!executor->turning && !executor->scheduled && !executor->closing)
+        evfi_executor_activate(executor);
+}
 
 /* The same for a spawn, when the host may still be setting its base up. */
 void evfi_executor_schedule_spawned(evf_executor *executor);

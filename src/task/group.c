@@ -45,12 +45,20 @@ evfi_group_is_shut(const evf_group *group)
         (group->failure != 0 && !group->keep_going);
 }
 
+/* It has no children, and waits for more. */
+static bool
+waits_open(const evf_group *group)
+{
+    return group->open && !evfi_group_is_shut(group);
+}
+
+/* A request ends the wait for more, as it does any other. */
 static bool
 complete(const evf_group *group)
 {
     if (group->running > 0 || group->queued > 0)
         return false;
-    return !group->open || evfi_group_is_shut(group);
+    return !waits_open(group) || group->request != 0;
 }
 
 /* Wakes whoever awaits the group, if there is something to be seen. */
@@ -406,6 +414,8 @@ group_poll(evf_future *self, evf_context *cx)
     if (cx->executor == NULL)
         poll_ready(group);
     if (complete(group)) {
+        if (waits_open(group) && group->failure == 0)
+            group->failure = group->request;
         end(group);
         evf_future_ready(self, group->failure);
         finish(group, outer);

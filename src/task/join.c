@@ -44,9 +44,10 @@ task_join_drop(evf_future *self)
     task->handle.waker = (evf_waker){NULL, NULL};
     evfi_task_set_container(&task->handle.container, NULL);
     task->kind = EVFI_TASK_HANDLED;
-    evfi_op_release(&join->op);
     evfi_waker_drop(&waker);
     evf_task_free(task);
+    /* Last, since what that runs may dump whoever has not let go of us yet. */
+    evfi_op_release(&join->op);
 }
 
 static void

@@ -29,17 +29,17 @@ enum evfi_task_kind {
 struct evf_task {
     struct evfi_counted counted; /* first: evfi_counted_clone() knows it */
     uint8_t kind;
-    bool queued : 1;
-    bool ended : 1;  /* the future is gone, or is being dropped */
-    bool running : 1; /* the future is being polled or dropped */
-    bool doomed : 1;  /* is to end when what is running inside it returns */
-    bool daemon : 1;
+    bool queued;
+    bool ended;     /* the future is gone, or is being dropped */
+    bool running;   /* the future is being polled or dropped */
+    bool doomed;    /* is to end when what is running inside it returns */
+    bool daemon;
     bool polled;    /* the future's, for the await rule */
+    int request;    /* a cancel request, or 0 */
     evf_task *next; /* in the executor's FIFO, or the group's ready list */
     evf_executor *executor; /* NULL after the end, and under a foreign one */
     struct evfi_list link;  /* among the executor's roots or the siblings */
     evf_future *future;     /* NULL after the end */
-    int request;            /* a cancel request, or 0 */
     uint32_t polled_at;     /* ms of the clock, when it was last polled */
     union {
         intptr_t result;       /* once it has ended */
@@ -65,7 +65,15 @@ extern const evf_waker_ops evfi_task_waker_ops;
 evf_task *evfi_task_new(
     evf_executor *executor, evf_future *future, enum evfi_task_kind kind);
 
-void evfi_task_unref(evf_task *task);
+/* Frees its memory. */
+void evfi_task_release(evf_task *task);
+
+static inline void
+evfi_task_unref(evf_task *task)
+{
+    if (--task->counted.refs == 0)
+        evfi_task_release(task);
+}
 
 /* Queues it for a poll, once. */
 void evfi_task_wake(evf_task *task);

@@ -24,10 +24,9 @@ evfi_task_new(
 }
 
 void
-evfi_task_unref(evf_task *task)
+evfi_task_release(evf_task *task)
 {
-    if (--task->counted.refs == 0)
-        evfi_release(task);
+    evfi_release(task);
 }
 
 /* Appends to the queue; the queue's reference is the caller's to give. */

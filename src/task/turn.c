@@ -56,20 +56,12 @@ set_priorities(evf_executor *executor)
         executor->priorities = n;
 }
 
-static void
-activate_run(evf_executor *executor)
+void
+evfi_executor_activate(evf_executor *executor)
 {
     set_priorities(executor);
     executor->scheduled = true;
     event_active(&executor->run, EV_TIMEOUT, 1);
-}
-
-void
-evfi_executor_schedule(evf_executor *executor)
-{
-    if (executor->turning || executor->scheduled || executor->closing)
-        return;
-    activate_run(executor);
 }
 
 void
@@ -109,7 +101,7 @@ on_kick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     executor->kick_for = EVFI_KICK_NONE;
     if (why == EVFI_KICK_SPAWN) {
-        activate_run(executor);
+        evfi_executor_activate(executor);
         return;
     }
     if (!executor->rest_active) {
@@ -119,7 +111,7 @@ on_kick(evutil_socket_t fd, short what, void *arg)
     } else {
         withdraw_rest(executor);
         if (++executor->overtaken == OVERTAKEN_MAX) {
-            activate_run(executor);
+            evfi_executor_activate(executor);
             return;
         }
     }

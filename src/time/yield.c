@@ -4,6 +4,7 @@
 #include "core/context-internal.h"
 #include "core/future-internal.h"
 #include "core/op-internal.h"
+#include "core/waker-internal.h"
 
 /* Waking oneself goes to the end of the executor's queue, and there it is. */
 static enum evf_poll
@@ -15,7 +16,7 @@ yield_poll(evf_future *self, evf_context *cx)
         return evf_future_ready(self, 0);
     op->begun = true;
     if (!evfi_context_is_last(cx))
-        evf_waker_wake_by_ref(&cx->waker);
+        evfi_waker_wake_by_ref(&cx->waker);
     return EVF_PENDING;
 }
 
