@@ -184,6 +184,8 @@ touch_task(void)
     case 0:
     case 1:
     case 2:
+        if (task != NULL)
+            handle->root->asked = true;
         evf_task_cancel(task);
         break;
     case 3:

@@ -17,6 +17,9 @@ leaf_poll(evf_future *self, evf_context *cx)
 {
     struct fuzz_leaf *leaf = evf_container_of(self, struct fuzz_leaf, future);
 
+    /* What passes no request on is not shown one. */
+    if ((self->ops->flags & EVF_PASSES_CANCEL) == 0)
+        REQUIRE(evf_context_cancelled(cx) == 0, "a leaf was shown a request");
     evf_waker_update(&leaf->waker, evf_context_waker(cx));
     fuzz_act(12);
     if (!leaf->ready)

@@ -95,6 +95,7 @@ check_poll(struct fuzz_root *root, const evf_context *cx)
         root->requests++;
     }
     root->woken = false;
+    root->request = request;
     root->stranded = evf_context_executor(cx) == NULL;
     root->polls++;
 }
@@ -152,6 +153,7 @@ meter_drop(evf_future *self)
         bell_drop(m->bell);
     }
     root->dropped = true;
+    root->future = NULL;
     fuzz.doomed -= root->doomed;
     free(m);
 }
@@ -183,6 +185,12 @@ static const evf_future_ops starting_meter_ops = {
     .visit = meter_visit,
 };
 
+bool
+root_is_meter(const evf_future *future)
+{
+    return future->ops->poll == meter_poll;
+}
+
 static bool
 starts(const evf_future *future)
 {
@@ -206,6 +214,7 @@ root_new(evf_future *child, struct fuzz_root **root)
         starts(child) ? &starting_meter_ops : &meter_ops);
     m->child = child;
     m->root = *root = &fuzz.root[fuzz.roots++];
+    m->root->future = &m->future;
     m->root->native = chance(40);
     if (!m->root->native)
         m->bell = bell_new(m->root);
@@ -269,48 +278,5 @@ root_free(struct fuzz_handle *handle)
     if (!root->dropped && !root->doomed) {
         root->doomed = true;
         fuzz.doomed++;
-    }
-}
-
-void
-roots_check_idle(void)
-{
-    for (unsigned i = 0; i < fuzz.roots; i++) {
-        const struct fuzz_root *root = &fuzz.root[i];
-
-        if (root->dropped)
-            continue;
-        REQUIRE(!root->doomed, "root %u should have ended", i);
-        REQUIRE(!root->woken || root->polls == 0 || root->stranded,
-            "root %u was woken, and not polled", i);
-    }
-}
-
-unsigned
-roots_live(void)
-{
-    unsigned live = 0;
-
-    for (unsigned i = 0; i < fuzz.roots; i++)
-        live += !fuzz.root[i].dropped;
-    return live;
-}
-
-void
-roots_check_end(void)
-{
-    for (unsigned i = 0; i < fuzz.roots; i++)
-        if (!fuzz.root[i].dropped)
-            fuzz_say("root %u lives", i);
-    REQUIRE(roots_live() == 0, "%u roots were never dropped", roots_live());
-    REQUIRE(fuzz.bells == 0, "%u wakers were never dropped", fuzz.bells);
-    for (unsigned i = 0; i < fuzz.roots; i++) {
-        const struct fuzz_root *root = &fuzz.root[i];
-
-        REQUIRE(root->native ||
-                root->polls <= root->wakes + root->requests + 1,
-            "root %u: %u polls, %u wakes", i, root->polls, root->wakes);
-        REQUIRE(!root->then || root->silent || root->calls == 1,
-            "the callback of root %u did not come", i);
     }
 }

@@ -11,6 +11,9 @@
  */
 evf_future *root_new(evf_future *child, struct fuzz_root **root);
 
+/* Whether a future is what root_new() returned. */
+bool root_is_meter(const evf_future *future);
+
 /* Spawns on any executor. Takes `child`; `task` is NULL if there is none. */
 struct fuzz_handle root_spawn(evf_future *child, bool then);
 

@@ -10,6 +10,7 @@ struct fuzz_frame {
     struct fuzz_frame_record *record;
     struct fuzz_handle own; /* a task that it owns */
     unsigned steps, depth;
+    int expected;   /* what the await must end with, or 0 */
     unsigned which; /* a select's */
     evf_interval interval;
     evf_op ops[4];
@@ -24,6 +25,29 @@ finish_frame(struct fuzz_frame *f)
     REQUIRE(++f->record->finals == 1, "EVF_FINALLY ran twice");
     root_free(&f->own);
     fuzz_act(25);
+}
+
+/* F35: under a request what is about to be awaited does not start. */
+static evf_future *
+await(struct fuzz_frame *f, const evf_context *cx)
+{
+    evf_future *child = grow(f, f->depth);
+
+    f->expected = 0;
+    if (child != NULL && !evf_failed(child) &&
+        (child->ops->flags & EVF_STARTS) == 0)
+        f->expected = evf_context_cancelled(cx);
+    return child;
+}
+
+static void
+awaited(struct fuzz_frame *f, const evf_context *cx, intptr_t result)
+{
+    if (f->expected != 0 && evf_context_cancelled(cx) == f->expected)
+        REQUIRE(result == f->expected, "something started under a request");
+    for (size_t i = 0; i < sizeof(f->ops) / sizeof(*f->ops); i++)
+        REQUIRE(f->ops[i].future.ops == NULL, "storage was not given back");
+    token_end(result);
 }
 
 static void
@@ -44,10 +68,10 @@ frame_run(evf_future *self, evf_context *cx)
         fuzz_act(30);
         spawn_own(f);
         if (chance(25))
-            EVF_TRY(r, grow(f, f->depth));
+            EVF_TRY(r, await(f, cx));
         else
-            EVF_AWAIT(r, grow(f, f->depth));
-        token_end(r);
+            EVF_AWAIT(r, await(f, cx));
+        awaited(f, cx, r);
         if (evf_context_cancelled(cx) != 0 && chance(50))
             break;
     }

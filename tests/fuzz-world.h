@@ -21,6 +21,7 @@
 
 /* A future that an executor polls: a task's, or a group's child. */
 struct fuzz_root {
+    evf_future *future; /* until it is dropped */
     bool native;    /* it hands the executor's own waker on, uncounted */
     bool dropped;   /* it has been, and nothing of it runs any more */
     bool doomed;    /* to be dropped before anything else is polled */
@@ -28,6 +29,8 @@ struct fuzz_root {
     bool silent;    /* and must not come any more */
     bool woken;     /* since the last poll began */
     bool stranded;  /* a foreign executor polls it, and may have ended */
+    bool asked;     /* somebody has cancelled it */
+    int request;    /* in force at the last poll */
     unsigned polls, wakes;
     unsigned requests; /* polls of which no wake but a request is the cause */
     unsigned calls;    /* of the callback */

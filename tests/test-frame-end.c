@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "core/context-internal.h"
 #include "job.h"
 
 /*
@@ -62,7 +61,7 @@ marked(struct marked *m, char c)
     return &m->future;
 }
 
-/* Its FINALLY marks 'F', and looks whether the frame's memory is still there. */
+/* Its FINALLY marks 'F', and looks whether its memory is still there. */
 static size_t blocks_in_finally;
 static const evf_context *context_in_finally;
 
@@ -345,7 +344,6 @@ START_TEST(second_drop_of_a_frame_in_the_callers_storage_is_misuse)
     evf_future_drop(&j->frame.future);
     evf_future_drop(&j->frame.future);
     ck_assert_misuse(1);
-    ck_assert_uint_eq(j->finals, 1);
 }
 END_TEST
 
@@ -438,19 +436,11 @@ START_TEST(drop_of_a_frame_inside_a_nested_switch_ends_it_as_any)
 }
 END_TEST
 
-/* Tells what becomes of a frame after its release: that nobody looks at it. */
-static void *
-scribbling_malloc(size_t size)
-{
-    return malloc(size);
-}
-
-static size_t frame_size;
-
+/* Whoever looks at a frame after its release finds nothing that makes sense. */
 static void
 scribbling_free(void *memory)
 {
-    memset(memory, 0xff, frame_size);
+    memset(memory, 0xff, sizeof(struct job));
     free(memory);
 }
 
@@ -463,8 +453,7 @@ START_TEST(frame_is_not_touched_after_its_release)
 
     executor_done();
     probe_init(&probe);
-    frame_size = sizeof(struct job);
-    evf_set_allocator(scribbling_malloc, scribbling_free);
+    evf_set_allocator(malloc, scribbling_free);
     m[0].ready = true;
     future = traced(marked(&m[0], 'c'));
     ck_assert_int_eq(settle(future, &probe), EVF_READY);
@@ -487,7 +476,6 @@ START_TEST(executor_that_goes_drops_a_pending_frame_once)
     run_passes(4);
     ck_assert_str_eq(trace, "B");
     executor_done();
-    ck_assert_str_eq(trace, "BcF");
     ck_assert_int_eq(evf_task_free(task), 0);
     ck_assert_str_eq(trace, "BcF");
 }

@@ -21,13 +21,17 @@ visit(void *arg, evf_future *child, const char *note)
     struct dump *dump = arg;
     int indent = 4 * dump->depth;
 
-    if (child == NULL) {
+    if (note != NULL) {
         fprintf(dump->out, "%*s%s\n", indent, "", note);
         return;
     }
     if (!evfi_future_is_real(child)) {
         fprintf(dump->out, "%*sa failed future: %s\n", indent, "",
             strerror((int)-evfi_future_error(child)));
+        return;
+    }
+    if (child->ops == NULL) {
+        fprintf(dump->out, "%*s(ended)\n", indent, "");
         return;
     }
     fprintf(dump->out, "%*s%s\n", indent, "", child->ops->name);

@@ -382,6 +382,7 @@ poll_ready(evf_group *group)
     void (*dispose)(void *result);
     intptr_t result;
     evf_context cx;
+
     evfi_task_context(&cx, NULL);
     while ((child = next) != NULL) {
         next = child->next;

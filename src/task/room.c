@@ -84,10 +84,12 @@ room_drop(evf_future *self)
 
     evfi_list_remove(&room->link);
     give_back(room);
-    evfi_op_release(&room->op);
+    room->waker = (evf_waker){NULL, NULL};
     evfi_waker_drop(&waker);
     evfi_rooms_grant(group);
     evfi_group_unref(group);
+    /* Last, since what those run may dump whoever has not let go of us yet. */
+    evfi_op_release(&room->op);
 }
 
 static const evf_future_ops room_ops = {

@@ -45,7 +45,7 @@ text_child(struct text *text, size_t i)
     return text->children[i];
 }
 
-/* Results go to whatever can hold one; control flow is ordinary. */
+/* Results go to whatever can hold one. */
 static enum evf_poll
 text_run(evf_future *self, evf_context *cx)
 {
@@ -73,7 +73,23 @@ text_run(evf_future *self, evf_context *cx)
     if (text->bytes > 9)
         EVF_RETURN(pointer);
     EVF_AWAIT(unoptimised, evf_yield(&text->op[0]));
-    n = unoptimised;
+    text->bytes += (uint64_t)unoptimised;
+    EVF_RETURN(text->owned);
+    EVF_FINALLY;
+    EVF_END;
+}
+
+const evf_frame_ops text_ops = EVF_FRAME_OPS(
+    struct text, text_run, .dispose = free);
+
+/* Control flow is ordinary, around awaits and in EVF_FINALLY. */
+static enum evf_poll
+flow_run(evf_future *self, evf_context *cx)
+{
+    struct text *text = evf_frame_of(self, struct text);
+    intptr_t n = 0;
+
+    EVF_BEGIN(self, cx);
     while (n < 3) {
         EVF_TRY(n, evf_sleep(&text->op[0], 10));
         if (n == 2)
@@ -103,17 +119,13 @@ again:
     for (size_t i = 0; i < 2; i++)
         evf_future_drop(text->children[i]);
     switch (text->kind) {
-    case 1:
-        free(text->owned);
-        break;
     default:
-        break;
+        free(text->owned);
     }
     EVF_END;
 }
 
-const evf_frame_ops text_ops = EVF_FRAME_OPS(
-    struct text, text_run, .dispose = free);
+const evf_frame_ops flow_ops = EVF_FRAME_OPS(struct text, flow_run);
 
 /* A typedef's name serves as well as a struct's. */
 typedef struct short_name {

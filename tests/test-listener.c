@@ -1,0 +1,746 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sockets.h"
+
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "foreign.h"
+#include "io/socket-internal.h"
+#include "reactor/reactor-internal.h"
+
+static evf_listener *
+listen_here(struct sockaddr_in *address)
+{
+    evf_listener *listener = NULL;
+    int fd = listening(address);
+
+    ck_assert_int_eq(evf_listener_new(&listener, executor, fd), 0);
+    ck_assert_int_eq(evf_listener_fd(listener), fd);
+    return listener;
+}
+
+/* A client, connected: the backlog has it. */
+static int
+dial(const struct sockaddr_in *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(
+        connect(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
+    return fd;
+}
+
+static evf_socket *
+as_socket(intptr_t result)
+{
+    ck_assert_msg(!evf_failed(result), "error %d", (int)result);
+    ck_assert_int_ne(result, 0);
+    return (evf_socket *)result;
+}
+
+START_TEST(new_refuses_what_does_not_listen) /* L17 F47 */
+{
+    evf_listener *listener = NULL;
+    struct sockaddr_in address;
+    int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    int fd = listening(&address), idle = refusing(&address), pipes[2];
+
+    make_pipe(pipes, O_NONBLOCK);
+    ck_assert_int_eq(evf_listener_new(NULL, executor, fd), -EINVAL);
+    ck_assert_int_eq(evf_listener_new(&listener, NULL, fd), -EINVAL);
+    ck_assert_int_eq(evf_listener_new(&listener, executor, -1), -EBADF);
+    ck_assert_int_eq(evf_listener_new(&listener, executor, file), -ENOTSUP);
+    ck_assert_int_eq(
+        evf_listener_new(&listener, executor, pipes[0]), -ENOTSOCK);
+    ck_assert_int_eq(evf_listener_new(&listener, executor, idle), -EINVAL);
+    ck_assert_ptr_null(listener);
+    ck_assert_uint_eq(heap_blocks(), 1);
+    close(file);
+    close(fd);
+    close(idle);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+END_TEST
+
+START_TEST(new_out_of_memory_leaves_the_fd) /* F28 */
+{
+    evf_listener *listener = NULL;
+    struct sockaddr_in address;
+    int fd = listening(&address);
+
+    for (size_t n = 1; n <= 2; n++) {
+        heap_fail_at(n);
+        ck_assert_int_eq(evf_listener_new(&listener, executor, fd), -ENOMEM);
+        ck_assert_ptr_null(listener);
+        ck_assert_uint_eq(heap_blocks(), 1);
+    }
+    ck_assert_int_ge(fcntl(fd, F_GETFD), 0);
+    close(fd);
+}
+END_TEST
+
+START_TEST(second_listener_on_a_fd_is_refused)
+{
+    evf_listener *second = NULL, *listener;
+    struct sockaddr_in address;
+
+    listener = listen_here(&address);
+    ck_assert_int_eq(
+        evf_listener_new(&second, executor, evf_listener_fd(listener)),
+        -EEXIST);
+    ck_assert_ptr_null(second);
+    evf_listener_close(listener);
+}
+END_TEST
+
+START_TEST(accepted_socket_works)
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    int client = dial(&address);
+    char buf[8];
+    evf_socket *socket =
+        as_socket(finish_now(evf_accept(NULL, listener)));
+
+    ck_assert_int_ne(fcntl(evf_socket_fd(socket), F_GETFL) & O_NONBLOCK, 0);
+    ck_assert_int_ne(fcntl(evf_socket_fd(socket), F_GETFD) & FD_CLOEXEC, 0);
+    say(client, "ping");
+    ck_assert_int_eq(finish_now(evf_read(NULL, socket, buf, 8)), 4);
+    ck_assert_int_eq(finish_now(evf_write_all(NULL, socket, "pong", 4)), 4);
+    hear(client, "pong");
+    evf_socket_close(socket);
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
+START_TEST(nothing_is_accepted_before_the_first_poll) /* F1 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand h = {0};
+    int client = dial(&address);
+
+    grasp(&h, evf_accept(&h.op, listener));
+    pass();
+    ck_assert_uint_eq(events_on_fd(base, evf_listener_fd(listener)), 0);
+    let_go(&h);
+    ck_assert(readable(evf_listener_fd(listener)));
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
+START_TEST(drop_of_a_pending_accept_loses_no_connection) /* F13 F2 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand h = {0};
+    int client;
+
+    grasp(&h, evf_accept(&h.op, listener));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    ck_assert_uint_eq(h.probe.clones, 1);
+    client = dial(&address);
+    until_readable(evf_listener_fd(listener));
+    ck_assert(hand_woken(&h));
+    let_go(&h);
+    evf_socket_close(as_socket(finish_now(evf_accept(NULL, listener))));
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
+START_TEST(accepted_connection_nobody_takes_is_closed) /* F33 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand h = {0};
+    unsigned fds;
+    int client = dial(&address);
+
+    fds = fds_open();
+    grasp(&h, evf_accept(&h.op, listener));
+    while (hand_poll(&h) == EVF_PENDING)
+        pass();
+    ck_assert_uint_eq(fds_open(), fds + 1);
+    let_go(&h);
+    ck_assert_uint_eq(fds_open(), fds);
+    hear(client, "");
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
+START_TEST(those_who_accept_are_served_in_their_order) /* F9 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand waiters[4];
+    evf_socket *sockets[4];
+    int clients[4];
+
+    memset(waiters, 0, sizeof(waiters));
+    for (int i = 0; i < 4; i++) {
+        grasp(&waiters[i], evf_accept(&waiters[i].op, listener));
+        ck_assert_int_eq(hand_poll(&waiters[i]), EVF_PENDING);
+    }
+    for (int i = 0; i < 4; i++)
+        clients[i] = dial(&address);
+    for (int i = 0; i < 4; i++)
+        sockets[i] = as_socket(hand_end(&waiters[i]));
+    for (int i = 0; i < 4; i++) {
+        struct sockaddr_in mine, peer;
+        socklen_t length = sizeof(mine);
+
+        getsockname(clients[i], (struct sockaddr *)&mine, &length);
+        getpeername(
+            evf_socket_fd(sockets[i]), (struct sockaddr *)&peer, &length);
+        ck_assert_uint_eq(mine.sin_port, peer.sin_port);
+        evf_socket_close(sockets[i]);
+        close(clients[i]);
+    }
+    evf_listener_close(listener);
+}
+END_TEST
+
+START_TEST(one_connection_goes_to_the_first_of_many)
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand a = {0}, b = {0};
+    int client;
+
+    grasp(&a, evf_accept(&a.op, listener));
+    grasp(&b, evf_accept(&b.op, listener));
+    ck_assert_int_eq(hand_poll(&a), EVF_PENDING);
+    ck_assert_int_eq(hand_poll(&b), EVF_PENDING);
+    client = dial(&address);
+    until_readable(evf_listener_fd(listener));
+    pass();
+    evf_socket_close(as_socket(hand_end(&a)));
+    ck_assert_int_eq(hand_poll(&b), EVF_PENDING);
+    ck_assert(!hand_woken(&b) || hand_poll(&b) == EVF_PENDING);
+    let_go(&b);
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
+START_TEST(last_poll_takes_a_connection_that_is_there) /* F35 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand h = {0};
+    int client;
+
+    grasp(&h, evf_accept(&h.op, listener));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    client = dial(&address);
+    until_readable(evf_listener_fd(listener));
+    ck_assert_int_eq(hand_poll_last(&h), EVF_READY);
+    evf_socket_close(as_socket(evf_future_take(h.future)));
+    let_go(&h);
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
+START_TEST(close_ends_those_who_wait_with_ebadf)
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand waiting = {0}, idle = {0};
+    int fd = evf_listener_fd(listener);
+
+    grasp(&waiting, evf_accept(&waiting.op, listener));
+    grasp(&idle, evf_accept(&idle.op, listener));
+    ck_assert_int_eq(hand_poll(&waiting), EVF_PENDING);
+    evf_listener_close(listener);
+    ck_assert_int_lt(fcntl(fd, F_GETFD), 0);
+    ck_assert_uint_eq(waiting.probe.wakes, 1);
+    ck_assert_int_eq(hand_end(&waiting), -EBADF);
+    ck_assert_int_eq(hand_end(&idle), -EBADF);
+}
+END_TEST
+
+START_TEST(closing_twice_is_misuse)
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand h = {0};
+
+    grasp(&h, evf_accept(&h.op, listener)); /* keeps the object */
+    evf_listener_close(listener);
+    evf_listener_close(listener);
+    ck_assert_misuse(1);
+    ck_assert_int_eq(evf_listener_fd(listener), -1);
+    let_go(&h);
+}
+END_TEST
+
+START_TEST(null_listeners_are_fine) /* F47 */
+{
+    evf_listener_close(NULL);
+    ck_assert_int_eq(evf_listener_fd(NULL), -1);
+    ck_assert_int_eq(finish_now(evf_accept(NULL, NULL)), -EBADF);
+}
+END_TEST
+
+START_TEST(listener_outlives_its_executor) /* F23 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand h = {0};
+
+    grasp(&h, evf_accept(&h.op, listener));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    executor_done();
+    ck_assert_uint_eq(h.probe.wakes, 1);
+    ck_assert_int_eq(hand_end(&h), -ESHUTDOWN);
+    evf_listener_close(listener);
+}
+END_TEST
+
+START_TEST(accept_works_under_a_foreign_executor) /* F40 */
+{
+    struct foreign on = FOREIGN_INITIALIZER(on);
+    struct foreign_task task;
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    int client;
+
+    foreign_spawn(&on, &task, evf_accept(NULL, listener));
+    foreign_run(&on);
+    ck_assert(!task.ended);
+    client = dial(&address);
+    until_readable(evf_listener_fd(listener));
+    pass();
+    foreign_run(&on);
+    ck_assert(task.ended);
+    evf_socket_close(as_socket(task.result));
+    foreign_end(&task);
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
+START_TEST(memory_for_the_socket_is_had_before_the_connection) /* F28 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    evf_op op = {0};
+    size_t before;
+    int client = dial(&address);
+
+    heap_fail_at(1);
+    ck_assert_ptr_null(evf_accept(&op, listener));
+    ck_assert_ptr_null(op.future.ops);
+    for (size_t n = 1; n <= 2; n++) {
+        heap_fail_at(n);
+        ck_assert_ptr_null(evf_accept(NULL, listener));
+    }
+    ck_assert(readable(evf_listener_fd(listener)));
+    /* One that was not used is kept, and the next accept need not ask. */
+    evf_future_drop(evf_accept(&op, listener));
+    before = heap_allocations();
+    evf_socket_close(as_socket(finish_now(evf_accept(&op, listener))));
+    ck_assert_uint_le(heap_allocations(), before + 1); /* the task's */
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
+START_TEST(op_in_use_is_refused) /* F34 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand h = {0};
+    size_t blocks;
+
+    grasp(&h, evf_accept(&h.op, listener));
+    blocks = heap_blocks();
+    ck_assert_int_eq(finish_now(evf_accept(&h.op, listener)), -EBUSY);
+    ck_assert_uint_eq(heap_blocks(), blocks);
+    let_go(&h);
+    evf_listener_close(listener);
+}
+END_TEST
+
+START_TEST(listening_fd_that_would_block_does_not) /* F48 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = NULL;
+    struct hand h = {0};
+    int client, fd;
+
+    if (blocking_fds_abort())
+        return;
+    fd = refusing(&address); /* bound, and blocking */
+    ck_assert_int_eq(listen(fd, 4), 0);
+    ck_assert_int_eq(evf_listener_new(&listener, executor, fd), 0);
+    grasp(&h, evf_accept(&h.op, listener));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    client = dial(&address);
+    evf_socket_close(as_socket(hand_end(&h)));
+    ck_assert_int_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
+/* Leaves the process no more descriptors; gives them back. */
+static struct rlimit limit_before;
+
+static void
+run_out_of_fds(void)
+{
+    struct rlimit limit;
+    int next = dup(0);
+
+    close(next);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit_before), 0);
+    limit = limit_before;
+    limit.rlim_cur = (rlim_t)next;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void
+have_fds_again(void)
+{
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit_before), 0);
+}
+
+/* A loop that is at a standstill: the clock may jump. */
+static void
+let_time_pass(void)
+{
+    evf_executor_hold(executor);
+    ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
+    evf_executor_release(executor);
+}
+
+START_TEST(shortage_of_fds_does_not_spin_and_passes) /* L20 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand a = {0}, b = {0};
+    uint64_t before;
+    int clients[2] = {dial(&address), dial(&address)};
+
+    ck_assert_int_eq(evf_executor_pause_clock(executor), 0);
+    grasp(&a, evf_accept(&a.op, listener));
+    grasp(&b, evf_accept(&b.op, listener));
+    ck_assert_int_eq(hand_poll(&a), EVF_PENDING);
+    until_readable(evf_listener_fd(listener));
+    pass_once();
+    ck_assert_uint_eq(a.probe.wakes, 1);
+    run_out_of_fds();
+    before = evf_executor_now(executor);
+    ck_assert_int_eq(hand_poll(&a), EVF_PENDING);
+    have_fds_again();
+    ck_assert_int_eq(hand_poll(&b), EVF_PENDING);
+    ck_assert_uint_eq(events_on_fd(base, evf_listener_fd(listener)), 0);
+    ck_assert_int_eq(hand_poll(&a), EVF_PENDING); /* not before its time */
+    while (a.probe.wakes < 2)
+        let_time_pass();
+    ck_assert_uint_eq(evf_executor_now(executor) - before, 100);
+    ck_assert_uint_eq(b.probe.wakes, 1);
+    evf_socket_close(as_socket(hand_end(&a)));
+    evf_socket_close(as_socket(hand_end(&b)));
+    evf_listener_close(listener);
+    close(clients[0]);
+    close(clients[1]);
+}
+END_TEST
+
+START_TEST(shortage_that_lasts_is_looked_at_every_100_ms) /* L20 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand h = {0};
+    uint64_t before;
+    int client = dial(&address);
+
+    ck_assert_int_eq(evf_executor_pause_clock(executor), 0);
+    grasp(&h, evf_accept(&h.op, listener));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    until_readable(evf_listener_fd(listener));
+    pass_once();
+    before = evf_executor_now(executor);
+    run_out_of_fds();
+    for (unsigned i = 1; i <= 5; i++) {
+        ck_assert_uint_eq(h.probe.wakes, i);
+        ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+        while (h.probe.wakes == i)
+            let_time_pass();
+    }
+    ck_assert_uint_eq(evf_executor_now(executor) - before, 500);
+    have_fds_again();
+    evf_socket_close(as_socket(hand_end(&h)));
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
+START_TEST(listener_closed_during_a_shortage) /* L20 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand h = {0};
+    int client = dial(&address);
+
+    grasp(&h, evf_accept(&h.op, listener));
+    run_out_of_fds();
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    have_fds_again();
+    ck_assert(
+        !evfi_wheel_empty(&evf_executor_reactor(executor)->wheel));
+    evf_listener_close(listener);
+    ck_assert_uint_eq(h.probe.wakes, 1);
+    ck_assert(evfi_wheel_empty(&evf_executor_reactor(executor)->wheel));
+    ck_assert_int_eq(hand_end(&h), -EBADF);
+    close(client);
+}
+END_TEST
+
+static void
+close_listener(void *arg)
+{
+    evf_listener_close(*(evf_listener **)arg);
+}
+
+/* Its timer is to be cancelled although its entry has been cut loose. */
+START_TEST(listener_closed_while_the_executor_goes_during_a_shortage) /* F16 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct trap trap;
+    struct hand h = {0};
+    evf_context cx;
+    int client = dial(&address);
+
+    trap_init(&trap, close_listener, &listener);
+    grasp(&h, evf_accept(&h.op, listener));
+    run_out_of_fds();
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    have_fds_again();
+    evf_context_init(&cx, &trap.waker, executor);
+    ck_assert_int_eq(evf_future_poll(h.future, &cx), EVF_PENDING);
+    executor_done();
+    ck_assert_uint_eq(trap.wakes, 1);
+    let_go(&h);
+    ck_assert_int_eq(trap.live, 0);
+    close(client);
+}
+END_TEST
+
+START_TEST(executor_goes_during_a_shortage) /* L20 F23 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand h = {0};
+    int client = dial(&address);
+
+    grasp(&h, evf_accept(&h.op, listener));
+    run_out_of_fds();
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    have_fds_again();
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    executor_done();
+    ck_assert_int_eq(hand_end(&h), -ESHUTDOWN);
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
+/* The map of fds grows when the connection's number is known. */
+START_TEST(connection_without_memory_to_register_it_is_kept) /* F28 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand h = {0};
+    int fillers[64], n = 0, client = dial(&address);
+
+    ck_assert_int_eq(evf_executor_pause_clock(executor), 0);
+    do
+        fillers[n] = dup(0);
+    while (fillers[n++] < 63);
+    grasp(&h, evf_accept(&h.op, listener));
+    heap_fail_at(1);
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    ck_assert(!readable(evf_listener_fd(listener))); /* it is out of there */
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    while (h.probe.wakes == 0)
+        let_time_pass();
+    evf_socket_close(as_socket(hand_end(&h)));
+    hear(client, "");
+    evf_listener_close(listener);
+    while (n > 0)
+        close(fillers[--n]);
+    close(client);
+}
+END_TEST
+
+START_TEST(connection_kept_is_closed_with_the_listener) /* F28 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand h = {0};
+    int fillers[64], n = 0, client = dial(&address);
+
+    do
+        fillers[n] = dup(0);
+    while (fillers[n++] < 63);
+    grasp(&h, evf_accept(&h.op, listener));
+    heap_fail_at(1);
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    let_go(&h);
+    evf_listener_close(listener);
+    hear(client, "");
+    while (n > 0)
+        close(fillers[--n]);
+    close(client);
+}
+END_TEST
+
+START_TEST(listen_does_it_all)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    evf_listener *listener = NULL;
+    socklen_t length = sizeof(address), size = sizeof(int);
+    int client, reuse = 0;
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ck_assert_int_eq(evf_listen(&listener, executor,
+                         (struct sockaddr *)&address, sizeof(address), 0),
+        0);
+    ck_assert_int_eq(getsockname(evf_listener_fd(listener),
+                         (struct sockaddr *)&address, &length),
+        0);
+    ck_assert_int_eq(getsockopt(evf_listener_fd(listener), SOL_SOCKET,
+                         SO_REUSEADDR, &reuse, &size),
+        0);
+    ck_assert_int_eq(reuse, 1);
+    client = dial(&address);
+    evf_socket_close(as_socket(finish_now(evf_accept(NULL, listener))));
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
+START_TEST(listen_says_what_failed)
+{
+    struct sockaddr_in address, foreign_host = {.sin_family = AF_INET};
+    struct sockaddr odd = {.sa_family = AF_UNSPEC};
+    evf_listener *listener = NULL, *taken = listen_here(&address);
+    unsigned fds = fds_open();
+    size_t blocks = heap_blocks();
+    const struct sockaddr *in_use = (struct sockaddr *)&address;
+
+    foreign_host.sin_addr.s_addr = htonl(0xc0000201); /* of documentation */
+    ck_assert_int_eq(
+        evf_listen(&listener, executor, NULL, 16, 0), -EINVAL);
+    ck_assert_int_eq(evf_listen(&listener, executor, in_use, 0, 0), -EINVAL);
+    ck_assert_int_eq(
+        evf_listen(NULL, executor, in_use, sizeof(address), 0), -EINVAL);
+    ck_assert_int_eq(
+        evf_listen(&listener, NULL, in_use, sizeof(address), 0), -EINVAL);
+    ck_assert_int_eq(
+        evf_listen(&listener, executor, in_use, sizeof(address), 0),
+        -EADDRINUSE);
+    ck_assert_int_eq(
+        evf_listen(&listener, executor, (struct sockaddr *)&foreign_host,
+            sizeof(foreign_host), 0),
+        -EADDRNOTAVAIL);
+    ck_assert_int_eq(evf_listen(&listener, executor, &odd, sizeof(odd), 0),
+        -EAFNOSUPPORT);
+    address.sin_port = 0;
+    heap_fail_at(1);
+    ck_assert_int_eq(
+        evf_listen(&listener, executor, in_use, sizeof(address), 0), -ENOMEM);
+    ck_assert_ptr_null(listener);
+    ck_assert_uint_eq(fds_open(), fds);
+    ck_assert_uint_eq(heap_blocks(), blocks);
+    evf_listener_close(taken);
+}
+END_TEST
+
+START_TEST(listen_on_ipv6_leaves_ipv4_alone)
+{
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6,
+        .sin6_addr = IN6ADDR_ANY_INIT};
+    evf_listener *listener = NULL;
+    socklen_t length = sizeof(int);
+    int only = 0;
+    int err = evf_listen(&listener, executor, (struct sockaddr *)&address,
+        sizeof(address), 5);
+
+    if (err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL)
+        return; /* a host without IPv6 */
+    ck_assert_int_eq(err, 0);
+    ck_assert_int_eq(getsockopt(evf_listener_fd(listener), IPPROTO_IPV6,
+                         IPV6_V6ONLY, &only, &length),
+        0);
+    ck_assert_int_eq(only, 1);
+    evf_listener_close(listener);
+}
+END_TEST
+
+START_TEST(file_of_a_unix_socket_stays)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char directory[] = "/tmp/evfuture-XXXXXX";
+    evf_listener *listener = NULL;
+    evf_socket *client;
+
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/s", directory);
+    ck_assert_int_eq(evf_listen(&listener, executor,
+                         (struct sockaddr *)&address, sizeof(address), 1),
+        0);
+    client = as_socket(finish_now(
+        evf_connect(NULL, (struct sockaddr *)&address, sizeof(address))));
+    evf_socket_close(as_socket(finish_now(evf_accept(NULL, listener))));
+    evf_socket_close(client);
+    evf_listener_close(listener);
+    ck_assert_int_eq(access(address.sun_path, F_OK), 0);
+    ck_assert_int_eq(unlink(address.sun_path), 0);
+    ck_assert_int_eq(rmdir(directory), 0);
+}
+END_TEST
+
+TEST_MAIN("listener", new_refuses_what_does_not_listen,
+    new_out_of_memory_leaves_the_fd, second_listener_on_a_fd_is_refused,
+    accepted_socket_works, nothing_is_accepted_before_the_first_poll,
+    drop_of_a_pending_accept_loses_no_connection,
+    accepted_connection_nobody_takes_is_closed,
+    those_who_accept_are_served_in_their_order,
+    one_connection_goes_to_the_first_of_many,
+    last_poll_takes_a_connection_that_is_there,
+    close_ends_those_who_wait_with_ebadf, closing_twice_is_misuse,
+    null_listeners_are_fine, listener_outlives_its_executor,
+    accept_works_under_a_foreign_executor,
+    memory_for_the_socket_is_had_before_the_connection, op_in_use_is_refused,
+    listening_fd_that_would_block_does_not,
+    shortage_of_fds_does_not_spin_and_passes,
+    shortage_that_lasts_is_looked_at_every_100_ms,
+    listener_closed_during_a_shortage,
+    listener_closed_while_the_executor_goes_during_a_shortage,
+    executor_goes_during_a_shortage,
+    connection_without_memory_to_register_it_is_kept,
+    connection_kept_is_closed_with_the_listener, listen_does_it_all,
+    listen_says_what_failed, listen_on_ipv6_leaves_ipv4_alone,
+    file_of_a_unix_socket_stays)
