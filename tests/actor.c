@@ -83,6 +83,56 @@ actor_finish(struct actor *self, intptr_t result)
 }
 
 void
+acts_and_frees(struct actor *self)
+{
+    struct frees *f = self->arg;
+    evf_task *task = f->task;
+
+    f->task = NULL;
+    if (task == NULL)
+        return;
+    trace('(');
+    f->got = evf_task_free(task);
+    trace(')');
+}
+
+static evf_future *
+await_of(struct owner *self)
+{
+    evf_future *future = self->awaits;
+
+    self->awaits = NULL;
+    return future;
+}
+
+static enum evf_poll
+owner_run(evf_future *future, evf_context *cx)
+{
+    struct owner *self = evf_frame_of(future, struct owner);
+
+    EVF_BEGIN(future, cx);
+    EVF_AWAIT(self->got, await_of(self));
+    EVF_RETURN(self->got);
+    EVF_FINALLY;
+    evf_future_drop(self->awaits); /* if it never came to that */
+    self->finallies++;
+    trace(self->name);
+    EVF_END;
+}
+
+static const evf_frame_ops owner_ops = EVF_FRAME_OPS(struct owner, owner_run);
+
+evf_future *
+owner(struct owner *self, char name, evf_future *awaits)
+{
+    memset(self, 0, sizeof(*self));
+    evf_frame_init(self, &owner_ops);
+    self->name = name;
+    self->awaits = awaits;
+    return &self->frame.future;
+}
+
+void
 tell(intptr_t result, void *arg)
 {
     struct told *told = arg;

@@ -17,7 +17,7 @@
  */
 struct actor {
     evf_future future;
-    char name;                       /* a capital letter, or 0 */
+    char name;                           /* a capital letter, or 0 */
     void (*acts)(struct actor *self);    /* at each poll */
     void (*dropped)(struct actor *self); /* at the drop */
     void *arg;
@@ -41,6 +41,23 @@ void actor_finish(struct actor *self, intptr_t result);
 void trace(char what);
 const char *trace_take(void);
 #define ck_assert_traced(expected) ck_assert_str_eq(trace_take(), (expected))
+
+/* What an actor is given to free, and what came of that: "()" in the trace. */
+struct frees {
+    evf_task *task; /* NULL: nothing is freed */
+    int got;
+};
+void acts_and_frees(struct actor *self); /* its `arg` is a struct frees */
+
+/* An async function that awaits one future; its name is the trace's. */
+struct owner {
+    evf_frame frame;
+    evf_future *awaits;
+    intptr_t got;
+    unsigned finallies;
+    char name;
+};
+evf_future *owner(struct owner *self, char name, evf_future *awaits);
 
 /* What a callback of evf_spawn_then() was told. Given as its `arg`. */
 struct told {

@@ -354,6 +354,54 @@ START_TEST(paused_clock_lets_a_pumping_host_have_its_loop_back) /* L8 */
 }
 END_TEST
 
+/* A program that uses all of the room, whatever its allocations come to. */
+static void
+live_through(size_t failing)
+{
+    struct actor a[3] = {{.ready = true}, {.ready = true}, {.ready = true}};
+    struct told told = {0};
+    evf_executor *second;
+    evf_group *group;
+    evf_task *task, *other;
+    evf_future *join = NULL, *room;
+    size_t before = heap_blocks();
+
+    heap_fail_at(failing);
+    second = evf_executor_new(base);
+    group = evf_group_new(NULL);
+    room = evf_group_room(NULL, group);
+    evf_group_add(group, actor(&a[0]));
+    evf_group_add(group, actor(&a[1]));
+    task = evf_spawn_then(second, evf_group_future(group), tell, &told);
+    other = evf_spawn(second, actor(&a[2]));
+    if (other != NULL)
+        join = evf_task_join(NULL, other);
+    evf_block_on(second, join);
+    evf_block_on(second, room);
+    evf_group_free(group);
+    if (second != NULL)
+        run();
+    ck_assert_uint_eq(told.calls, task != NULL);
+    for (int i = 0; i < 3; i++)
+        ck_assert_uint_eq(a[i].drops, 1); /* run or refused, none is lost */
+    evf_task_free(task);
+    ck_assert_int_eq(evf_executor_free(second), 0);
+    ck_assert_uint_eq(heap_blocks(), before);
+}
+
+START_TEST(every_allocation_may_fail_in_turn) /* F28 */
+{
+    size_t before = heap_allocations(), n;
+
+    live_through(0);
+    n = heap_allocations() - before;
+    ck_assert_uint_ge(n, 9);
+    for (size_t i = 1; i <= n; i++)
+        live_through(i);
+    heap_fail_at(0);
+}
+END_TEST
+
 TEST_MAIN("executor", new_needs_a_base_and_memory,
     idle_executor_leaves_the_base_alone, current_is_the_one_that_polls,
     priority_is_lowered_to_one_that_the_base_has,
@@ -365,4 +413,5 @@ TEST_MAIN("executor", new_needs_a_base_and_memory,
     priorities_may_be_set_up_after_the_first_spawn,
     priorities_may_be_changed_while_tasks_and_timers_wait,
     paused_clock_jumps_only_when_nothing_else_can_run,
-    paused_clock_lets_a_pumping_host_have_its_loop_back)
+    paused_clock_lets_a_pumping_host_have_its_loop_back,
+    every_allocation_may_fail_in_turn)

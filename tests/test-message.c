@@ -76,6 +76,15 @@ fd_in(struct letter *l)
 }
 
 static int
+unix_datagrams(void)
+{
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_ge(fd, 0);
+    return fd;
+}
+
+static int
 udp(struct sockaddr_in *address)
 {
     socklen_t length = sizeof(*address);
@@ -419,8 +428,7 @@ END_TEST
 static int
 full_receiver(struct sockaddr_un *address, socklen_t *length)
 {
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = unix_datagrams(), sender = unix_datagrams();
 
     memset(address, 0, sizeof(*address));
     address->sun_family = AF_UNIX;
@@ -443,8 +451,7 @@ START_TEST(full_queue_of_a_receiver_is_eagain_where_waiting_would_spin)
     socklen_t length;
     char c = 'y';
     int receiver = full_receiver(&address, &length);
-    evf_socket *socket = adopt(
-        socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    evf_socket *socket = adopt(unix_datagrams());
 
     letter(&l, &c, 1);
     l.message.msg_name = &address;

@@ -103,6 +103,31 @@ START_TEST(callers_storage_allocates_nothing)
 }
 END_TEST
 
+/* F34: for operations that set whatever they will read. */
+START_TEST(taking_free_storage_zeroes_the_head_alone)
+{
+    evf_op op;
+    struct large *l;
+
+    ck_assert(!evfi_op_is_free(NULL));
+    memset(&op, 0xee, sizeof(op));
+    ck_assert(!evfi_op_is_free(&op));
+    op.future.ops = NULL;
+    ck_assert(evfi_op_is_free(&op));
+    l = evfi_op_take(&op, &large_ops);
+    ck_assert_ptr_eq(l, &op);
+    ck_assert(!evfi_op_is_free(&op));
+    ck_assert_ptr_eq(l->op.future.ops, &large_ops);
+    ck_assert_int_eq(l->op.future.result, EVF_RESULT_PENDING);
+    ck_assert(l->op.future.dispose == NULL);
+    ck_assert(!l->op.heap && !l->op.polled && !l->op.begun);
+    ck_assert_uint_eq(l->op.detail, 0);
+    ck_assert_uint_eq(l->rest[0], 0xee);
+    evf_future_drop(&op.future);
+    ck_assert(evfi_op_is_free(&op));
+}
+END_TEST
+
 /* F34 */
 START_TEST(storage_in_use_gives_busy_and_harms_nobody)
 {
@@ -184,6 +209,7 @@ TEST_MAIN("op", storage_is_of_the_public_size_and_alignment,
     claiming_zeroes_all_but_the_head,
     heap_storage_is_of_the_futures_size_and_freed_by_the_drop,
     callers_storage_allocates_nothing,
+    taking_free_storage_zeroes_the_head_alone,
     storage_in_use_gives_busy_and_harms_nobody,
     drop_makes_the_storage_free_for_the_next_future,
     claim_of_the_heap_fails_with_null_when_memory_is_out,

@@ -397,8 +397,8 @@ ask_run(evf_future *self, evf_context *cx)
     EVF_TRY(
         n, evf_write_all(&a->op, l->socket, a->request, strlen(a->request)));
     EVF_TRY(n, evf_read_line(&a->op, l->in, &a->answer));
-    if (n == 0 || a->answer[n - 1] != '\0')
-        EVF_RETURN(-EPIPE); /* the end of it before the end of a line */
+    if (n == 0)
+        EVF_RETURN(-EPIPE); /* the end of it where a line should be */
     EVF_RETURN(a->answer);
     EVF_FINALLY;
     EVF_END;

@@ -14,7 +14,8 @@ EVF_C_BEGIN
  *     if (n == 0)
  *         EVF_RETURN(0);                          end of the stream
  *
- * What a call yields lies in the reader's buffer, is followed by a NUL byte
+ * What a call yields is whole: a stream that ends inside of a piece makes it
+ * fail with -ENODATA. It lies in the reader's buffer, is followed by a NUL byte
  * that does not count, and lives until the next call on the reader. Dropping a
  * pending call loses no data: what was buffered stays for the next one.
  */
@@ -36,7 +37,8 @@ EVF_API extern const evf_source_ops evf_socket_source;
  * at most `limit` bytes.
  *
  * Returns: the reader; NULL if memory is out, `ops` or `source` is NULL, or
- *   `limit` is 0 or above half of the address space.
+ *   `limit` is 0 or above half of the address space. It need not be checked:
+ *   calls on a NULL reader fail with -ENOMEM.
  * Ownership: returns owned; `source` is borrowed until evf_reader_free().
  * Context: loop thread.
  * Since: 0.1
@@ -59,9 +61,9 @@ EVF_API void evf_reader_free(evf_reader *reader);
  *
  * Returns: the future: `count`; 0 if the stream ended before the first of
  *   them; -ENODATA if it ended after; -EMSGSIZE if `count` is above the limit;
- *   the source's errors; -EBADF for a NULL reader; -EALREADY while another call
- *   on the reader is pending. After an error what is buffered stays. NULL
- *   (-ENOMEM) or the -EBUSY future.
+ *   the source's errors; -EBADF once the reader is freed; -EALREADY while
+ *   another call on it is pending. After an error what is buffered stays. NULL
+ *   (-ENOMEM), also for a NULL reader, or the -EBUSY future.
  * Ownership: `*data` is written before it is ready, is the reader's, and lives
  *   until its next call. `data` is pinned until the future is dropped.
  * Cancellation: loses no data.
@@ -72,12 +74,14 @@ EVF_API evf_future *evf_read_exact(
     evf_op *op, evf_reader *reader, size_t count, char **data);
 
 /*
- * Reads through the next occurrence of `length` bytes at `delimiter`. As
- * getline(3): what it yields includes the delimiter, except for a last piece
- * that the end of the stream cut off; 0 at the end.
+ * Reads through the next occurrence of `length` bytes at `delimiter`, which
+ * belong to what it yields. A last piece without them is none: it stays
+ * buffered, where evf_read_exact() can have it.
  *
- * Returns: the future: the length; -EMSGSIZE when the limit is reached before
- *   the delimiter; -EINVAL for a `length` of 0. Otherwise as evf_read_exact().
+ * Returns: the future: the length, at most the limit; 0 if the stream ended
+ *   before the first byte; -ENODATA if it ended after, before the delimiter;
+ *   -EMSGSIZE when the limit is reached before the delimiter; -EINVAL for a
+ *   NULL `delimiter` or a `length` of 0. Otherwise as evf_read_exact().
  * Ownership: `delimiter` is pinned until the future is dropped.
  * Since: 0.1
  */
@@ -88,6 +92,12 @@ EVF_API evf_future *evf_read_until(evf_op *op, evf_reader *reader,
  * Reads a line: up to "\n". What it yields ends with neither "\n" nor "\r\n":
  * those are replaced by NUL bytes, and count in the result, so that an empty
  * line is not the end of the stream, which is 0.
+ *
+ *     EVF_TRY(n, evf_read_line(&f->op, f->reader, &f->line));
+ *     if (n == 0)
+ *         EVF_RETURN(-EPIPE);             the end, where a line should be
+ *     if (f->line[0] == '\0')
+ *         EVF_RETURN(0);                  an empty line: the headers are over
  *
  * As evf_read_until() otherwise.
  * Since: 0.1

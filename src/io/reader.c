@@ -115,7 +115,8 @@ evf_reader_free(evf_reader *reader)
 
 /*
  * Makes room for `need` bytes from `start` on, more than there are. Moving what
- * is there costs little while it is less than half of the buffer.
+ * is there costs little while it is less than half of the buffer, and nothing
+ * if it is nothing.
  */
 static int
 make_room(evf_reader *reader, size_t need)
@@ -123,7 +124,7 @@ make_room(evf_reader *reader, size_t need)
     size_t have = reader->end - reader->start, size = reader->size;
     char *from = reader->buf + reader->start, *buf = reader->buf;
 
-    if (reader->start + need < size)
+    if (have > 0 && reader->start + need < size)
         return 0;
     if (size <= reader->limit && (have > size / 2 || need >= size)) {
         size = size > reader->limit / 2 ? reader->limit + 1 : size * 2;
@@ -205,7 +206,7 @@ search(struct call *c)
 
     if (c->op.detail == EXACT)
         return have >= c->length ? (intptr_t)c->length : -EAGAIN;
-    if (have >= c->length) {
+    if (have - c->scanned >= c->length) {
         found = memmem(from + c->scanned, have - c->scanned, c->delimiter,
             c->length);
         c->scanned = have - c->length + 1;
@@ -215,13 +216,11 @@ search(struct call *c)
     return have < reader->limit ? -EAGAIN : -EMSGSIZE;
 }
 
-/* What the call yields at the end of the stream. */
+/* At the end of the stream: 0, unless it is inside of a piece. */
 static intptr_t
 search_at_end(const struct call *c)
 {
-    size_t have = c->reader->end - c->reader->start;
-
-    return c->op.detail == EXACT && have > 0 ? -ENODATA : (intptr_t)have;
+    return c->reader->end > c->reader->start ? -ENODATA : 0;
 }
 
 static void
@@ -308,8 +307,8 @@ call_drop(evf_future *self)
     evf_reader *reader = c->reader;
 
     if (reader->call == c) {
-        reader->call = NULL;
         stop_reading(reader);
+        reader->call = NULL;
         evfi_waker_drop(&reader->waker);
     }
     unref(reader);
@@ -322,7 +321,8 @@ call_visit(evf_future *self, evf_visit_fn *fn, void *arg)
     struct call *c = (struct call *)self;
     evf_reader *reader = c->reader;
 
-    if (reader->call == c && evfi_future_is_real(reader->child))
+    if (reader->call == c && reader->reading &&
+        evfi_future_is_real(reader->child))
         fn(arg, reader->child, NULL);
 }
 
@@ -371,7 +371,7 @@ evf_future *
 evf_read_exact(evf_op *op, evf_reader *reader, size_t count, char **data)
 {
     if (reader == NULL)
-        return evf_future_failed(-EBADF);
+        return NULL;
     if (count > reader->limit)
         return evf_future_failed(-EMSGSIZE);
     return call_new(op, &exact_ops, EXACT, reader, NULL, count, data);
@@ -382,7 +382,7 @@ evf_read_until(evf_op *op, evf_reader *reader, const void *delimiter,
     size_t length, char **data)
 {
     if (reader == NULL)
-        return evf_future_failed(-EBADF);
+        return NULL;
     if (delimiter == NULL || length == 0)
         return evf_future_failed(-EINVAL);
     return call_new(op, &until_ops, UNTIL, reader, delimiter, length, data);
@@ -392,6 +392,6 @@ evf_future *
 evf_read_line(evf_op *op, evf_reader *reader, char **line)
 {
     if (reader == NULL)
-        return evf_future_failed(-EBADF);
+        return NULL;
     return call_new(op, &line_ops, LINE, reader, "\n", 1, line);
 }

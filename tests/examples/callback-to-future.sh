@@ -5,6 +5,7 @@
 set -u
 # shellcheck source=tests/examples/tools.sh
 . "$(dirname "$0")/tools.sh"
+need dig curl
 
 start 03-callback-to-future
 http=$(expr "$line" : 'http port \([0-9]*\)')

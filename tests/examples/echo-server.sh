@@ -6,6 +6,7 @@
 set -u
 # shellcheck source=tests/examples/tools.sh
 . "$(dirname "$0")/tools.sh"
+need socat
 
 serve() { # ARGUMENTS...
     start 02-echo-server "$@"

@@ -18,6 +18,18 @@ cleanup() {
 }
 trap cleanup EXIT
 
+# Clients that the script talks with; without one of them it is skipped.
+need() { # COMMAND...
+    local client
+
+    for client; do
+        if ! command -v "$client" >/dev/null; then
+            echo "$client is not installed"
+            exit 77
+        fi
+    done
+}
+
 check() { # NAME EXPECTED GOT
     if [ "$2" = "$3" ]; then
         passed=$((passed + 1))
