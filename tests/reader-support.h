@@ -176,6 +176,15 @@ line(evf_reader *reader, char **data)
     return finish_now(evf_read_line(NULL, reader, data));
 }
 
+/* Makes a line of so many bytes; where it ends. */
+static inline char *
+put_line(char *at, size_t len)
+{
+    memset(at, 'x', len - 1);
+    at[len - 1] = '\n';
+    return at + len;
+}
+
 /* A piece that is asked for; what comes of it, and, on success, the bytes. */
 struct piece {
     char kind;

@@ -9,12 +9,14 @@ struct run {
     const struct sweep_plan *plan;
     struct sweep_course *course; /* to be recorded, or NULL */
     unsigned moments;            /* so far */
+    unsigned wakes_before;
     bool acted;
     bool drop_now; /* the poll that goes on drops it */
     evf_future *future;
     bool polled;
     evf_future watch;
     evf_waker waker; /* of its last poll */
+    unsigned polls, polls_before;
     unsigned drops;  /* of watch; of the future, if it is held by hand */
     evf_task *owner;
     evf_group *group;
@@ -201,6 +203,7 @@ watch_poll(evf_future *self, evf_context *cx)
     intptr_t result;
 
     evf_waker_update(&run->waker, evf_context_waker(cx));
+    run->polls++;
     moment(run, SWEEP_IN_POLL);
     if (evf_future_poll_child(run->future, cx, &run->polled, &result,
             &dispose) == EVF_READY) {
@@ -266,6 +269,14 @@ step(struct run *run)
     s->row->step(s, s->stepped++);
 }
 
+static bool
+polled_again(const void *arg)
+{
+    const struct run *run = arg;
+
+    return run->polls != run->polls_before || run->drops > 0;
+}
+
 static void
 drive_task(struct run *run)
 {
@@ -281,10 +292,11 @@ drive_task(struct run *run)
         sweep_settle();
         if (run->acted)
             return;
+        run->polls_before = run->polls;
         step(run);
         moment(run, SWEEP_WOKEN);
         if (!run->acted)
-            sweep_look();
+            EXPECT(sweep_look(polled_again, run) || run->plan->fail > 0);
     }
 }
 
@@ -308,10 +320,17 @@ poll_by_hand(struct run *run)
     return true;
 }
 
+static bool
+woken(const void *arg)
+{
+    const struct run *run = arg;
+
+    return run->s.probe.wakes != run->wakes_before;
+}
+
 static void
 drive_by_hand(struct run *run)
 {
-    unsigned wakes;
 
     sweep_settle();
     moment(run, SWEEP_IDLE);
@@ -320,13 +339,12 @@ drive_by_hand(struct run *run)
         if (run->acted)
             return;
         EXPECT(poll_by_hand(run)); /* F2 */
-        wakes = run->s.probe.wakes;
+        run->wakes_before = run->s.probe.wakes;
         step(run);
         moment(run, SWEEP_WOKEN);
         if (run->acted)
             return;
-        sweep_look();
-        EXPECT(run->s.probe.wakes != wakes || run->plan->fail > 0);
+        EXPECT(sweep_look(woken, run) || run->plan->fail > 0);
     }
 }
 

@@ -72,8 +72,11 @@ void sweep_end(struct sweep *s, bool late);
 /* Passes through the loop until nothing is queued or active. */
 void sweep_settle(void);
 
-/* The same after a pass that sees what a step has done, or lets time go on. */
-void sweep_look(void);
+/*
+ * The same after as many passes as it takes until `seen`: a step's effect, or
+ * time that goes on. False if it is never seen.
+ */
+bool sweep_look(bool (*seen)(const void *arg), const void *arg);
 
 /* Is this the result that the row is to have? */
 bool sweep_expected(const struct sweep *s, intptr_t result);

@@ -159,15 +159,6 @@ reader_close(struct sweep *s)
     evf_reader_free(reader);
 }
 
-static void
-source_close(struct sweep *s)
-{
-    evf_socket *closed = s->socket;
-
-    s->socket = NULL;
-    evf_socket_close(closed);
-}
-
 /* Data that was read and not asked for stays with the reader. */
 static void
 reader_check(struct sweep *s)
@@ -176,7 +167,7 @@ reader_check(struct sweep *s)
     size_t length = (size_t)row->expected;
 
     if (!(s->ended && !evf_failed(s->result))) {
-        if (s->reader == NULL || s->socket == NULL || executor == NULL)
+        if (s->reader == NULL || executor == NULL)
             return;
         for (; s->stepped < row->steps; s->stepped++)
             row->step(s, s->stepped);
@@ -238,10 +229,10 @@ line_refused(struct sweep *s, unsigned i, intptr_t *result)
     return evf_read_line(&s->op[0], NULL, &s->data);
 }
 
-#define READER(row_name, row_expected, row_future, row_close)                  \
+#define READER(row_name, row_expected, row_future)                 \
     .name = (row_name), .steps = 2, .ends_with_it = true,                      \
     .expected = (row_expected), .make = reader_make, .future = (row_future),   \
-    .step = peer_writes, .close = (row_close), .check = reader_check,          \
+    .step = peer_writes, .close = reader_close, .check = reader_check,          \
     .done = reader_done
 
 const struct row stream_rows[] = {
@@ -281,16 +272,14 @@ const struct row stream_rows[] = {
         .done = addresses_done,
         .refusals = 2,
         .refused = any_refused},
-    {READER("evf_read_exact", 4, read_exact, reader_close),
+    {READER("evf_read_exact", 4, read_exact),
         .refusals = 2,
         .refused = exact_refused},
-    {READER("evf_read_until", 4, read_until, reader_close),
+    {READER("evf_read_until", 4, read_until),
         .refusals = 2,
         .refused = until_refused},
-    {READER("evf_read_line", 6, read_line, reader_close),
+    {READER("evf_read_line", 6, read_line),
         .refusals = 1,
         .refused = line_refused},
-    {READER("evf_read_line", 6, read_line, source_close),
-        .variant = "of a socket that is closed"},
     {.name = NULL},
 };

@@ -9,6 +9,7 @@
 
 /* What the loop may need to come to rest. */
 #define PASSES_MAX 200
+#define LOOKS_MAX  10
 
 static char what_runs[160];
 static size_t blocks_before;
@@ -146,12 +147,19 @@ sweep_settle(void)
     }
 }
 
-void
-sweep_look(void)
+/* A clock that stands still may come to a deadline in several jumps. */
+bool
+sweep_look(bool (*seen)(const void *arg), const void *arg)
 {
-    EXPECT(event_base_loop(base,
-               EVLOOP_ONCE | EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY) >= 0);
-    sweep_settle();
+    int flags = EVLOOP_ONCE | EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY;
+
+    for (unsigned passes = 0; !seen(arg); passes++) {
+        if (passes == LOOKS_MAX)
+            return false;
+        EXPECT(event_base_loop(base, flags) >= 0);
+        sweep_settle();
+    }
+    return true;
 }
 
 /* The clock stands still, so that a timer rings in a pass with nothing else. */

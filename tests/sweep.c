@@ -243,15 +243,26 @@ START_TEST(what_is_no_input_is_refused)
 }
 END_TEST
 
-/* Runs the loop and the row's steps until `ended`, in the middle of a test. */
+/* The row's next step, and passes until it is seen. */
 static bool
-go_on(struct sweep *s)
+go_on(struct sweep *s, bool (*seen)(const void *arg), const void *arg)
 {
     if (s->stepped == s->row->steps)
         return false;
     s->row->step(s, s->stepped++);
-    sweep_look();
-    return true;
+    return sweep_look(seen, arg);
+}
+
+static bool
+foreign_queued(const void *task)
+{
+    return ((const struct foreign_task *)task)->queued;
+}
+
+static bool
+probe_woken(const void *probe)
+{
+    return ((const struct probe *)probe)->wakes > 0;
 }
 
 /* F40 */
@@ -266,7 +277,7 @@ START_TEST(a_foreign_executor_polls_each_or_is_told)
         foreign_spawn(&on, &task, row->future(&s, &s.op[1]));
         do
             foreign_run(&on);
-        while (!task.ended && go_on(&s));
+        while (!task.ended && go_on(&s, foreign_queued, &task));
         EXPECT(task.ended);
         s.ended = true;
         s.result = task.result;
@@ -275,8 +286,8 @@ START_TEST(a_foreign_executor_polls_each_or_is_told)
         else
             EXPECT(sweep_expected(&s, task.result));
         sweep_dispose(row, task.result);
-        EXPECT(task.wakers == 0);
         sweep_end(&s, false);
+        EXPECT(task.wakers == 0);
     }
 }
 END_TEST
@@ -293,31 +304,39 @@ START_TEST(a_foreign_executor_may_drop_each_at_any_moment)
             foreign_spawn(&on, &task, row->future(&s, NULL));
             do
                 foreign_run(&on);
-            while (!task.ended && s.stepped < steps && go_on(&s));
+            while (!task.ended && s.stepped < steps &&
+                go_on(&s, foreign_queued, &task));
             s.ended = task.ended;
             s.result = task.result;
             if (task.ended)
                 sweep_dispose(row, task.result);
             foreign_end(&task);
-            EXPECT(task.wakers == 0);
             sweep_end(&s, true);
+            EXPECT(task.wakers == 0);
         }
     }
 }
 END_TEST
 
-/* Polls as long as it wakes itself. */
+/* Polls as long as it wakes itself; then no wake has come yet. */
 static enum evf_poll
 poll_through(evf_future *future, struct probe *probe)
 {
     enum evf_poll poll;
-    unsigned wakes;
 
     do {
-        wakes = probe->wakes;
+        probe->wakes = 0;
         poll = poll_with(future, probe, executor);
-    } while (poll == EVF_PENDING && probe->wakes != wakes);
+    } while (poll == EVF_PENDING && probe->wakes > 0);
     return poll;
+}
+
+/* Brings it to its end. */
+static void
+poll_to_end(struct sweep *s, evf_future *future)
+{
+    while (poll_through(future, &s->probe) == EVF_PENDING)
+        EXPECT(go_on(s, probe_woken, &s->probe));
 }
 
 static void
@@ -336,7 +355,6 @@ START_TEST(the_latest_poll_of_each_is_woken)
     static struct probe before, after;
     static struct sweep s;
     evf_future *future;
-    unsigned wakes;
 
     for_each_row(row) {
         sweep_begin(&s, row, "handed from one to another");
@@ -347,10 +365,8 @@ START_TEST(the_latest_poll_of_each_is_woken)
             if (poll_through(future, &after) == EVF_READY)
                 break;
             EXPECT(probe_live(&before) == 0);
-            wakes = after.wakes;
-            before.wakes = 0;
-            EXPECT(go_on(&s));
-            EXPECT(before.wakes == 0 && after.wakes != wakes);
+            EXPECT(go_on(&s, probe_woken, &after));
+            EXPECT(before.wakes == 0);
         }
         take_end(&s, future);
         EXPECT(probe_live(&before) == 0 && probe_live(&after) == 0);
@@ -368,8 +384,7 @@ START_TEST(a_poll_after_the_end_of_each_is_seen_and_leaves_it_alone)
     for_each_row(row) {
         sweep_begin(&s, row, "polled after its end");
         future = row->future(&s, &s.op[1]);
-        while (poll_through(future, &s.probe) == EVF_PENDING)
-            EXPECT(go_on(&s));
+        poll_to_end(&s, future);
         EXPECT(poll_with(future, &s.probe, executor) == EVF_READY);
         EXPECT(misuses == 1);
         misuses = 0;
@@ -388,8 +403,7 @@ START_TEST(a_result_of_each_that_nobody_took_is_disposed_of)
     for_each_row(row) {
         sweep_begin(&s, row, "not taken");
         future = row->future(&s, &s.op[1]);
-        while (poll_through(future, &s.probe) == EVF_PENDING)
-            EXPECT(go_on(&s));
+        poll_to_end(&s, future);
         s.ended = true;
         s.result = future->result;
         evf_future_drop(future);
@@ -413,8 +427,7 @@ START_TEST(before_its_first_poll_each_may_be_moved)
         s.op[2] = s.op[1];
         memset(&s.op[1], 0xa5, sizeof(s.op[1]));
         future = &s.op[2].future;
-        while (poll_through(future, &s.probe) == EVF_PENDING)
-            EXPECT(go_on(&s));
+        poll_to_end(&s, future);
         take_end(&s, future);
         EXPECT(s.op[2].future.ops == NULL);
         sweep_end(&s, false);

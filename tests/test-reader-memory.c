@@ -3,14 +3,6 @@
 
 #include <stdlib.h>
 
-static char *
-put_line(char *at, size_t len)
-{
-    memset(at, 'x', len - 1);
-    at[len - 1] = '\n';
-    return at + len;
-}
-
 static void
 limited(size_t limit, size_t step)
 {

@@ -11,6 +11,9 @@
 #include "foreign.h"
 #include "io/socket-internal.h"
 
+/* A literal where a system call's struct has no const, and writes nothing. */
+#define TEXT(literal) ((char *)(uintptr_t)(literal))
+
 /* Reads all that comes and compares it with what was meant. */
 static void
 hear_bytes(int fd, const char *expected, size_t len)
@@ -310,7 +313,7 @@ END_TEST
 /* SIGPIPE is at its default here: raised, it would end the test. */
 START_TEST(socket_without_a_reader_is_epipe_and_no_signal) /* R2 */
 {
-    struct iovec iov = {.iov_base = "x", .iov_len = 1};
+    struct iovec iov = {.iov_base = TEXT("x"), .iov_len = 1};
     int peer;
     evf_socket *socket = adopt_pair(&peer);
 
@@ -506,9 +509,9 @@ END_TEST
 START_TEST(pieces_are_written_in_one_call)
 {
     struct iovec iov[] = {
-        {.iov_base = "one ", .iov_len = 4},
+        {.iov_base = TEXT("one "), .iov_len = 4},
         {.iov_base = NULL, .iov_len = 0},
-        {.iov_base = "two", .iov_len = 3},
+        {.iov_base = TEXT("two"), .iov_len = 3},
     };
     int fds[2];
     evf_socket *socket;
@@ -532,8 +535,8 @@ END_TEST
 
 START_TEST(pieces_for_a_full_socket_wait)
 {
-    struct iovec iov[2] = {
-        {.iov_base = "a", .iov_len = 1}, {.iov_base = "b", .iov_len = 1}};
+    struct iovec iov[2] = {{.iov_base = TEXT("a"), .iov_len = 1},
+        {.iov_base = TEXT("b"), .iov_len = 1}};
     struct hand h = {0};
     int peer;
     evf_socket *socket = adopt_pair(&peer);
