@@ -16,9 +16,11 @@ unit_tests = \
 	tests/test-deadline \
 	tests/test-dump \
 	tests/test-end \
+	tests/test-end-container \
 	tests/test-end-matrix \
 	tests/test-entry \
 	tests/test-executor \
+	tests/test-faults \
 	tests/test-executor-free \
 	tests/test-frame \
 	tests/test-frame-cancel \
@@ -41,6 +43,10 @@ unit_tests = \
 	tests/test-reactor \
 	tests/test-read \
 	tests/test-reader \
+	tests/test-reader-call \
+	tests/test-reader-free \
+	tests/test-reader-memory \
+	tests/test-room \
 	tests/test-select \
 	tests/test-shield \
 	tests/test-sleep \
@@ -76,6 +82,7 @@ tests_crowd_SOURCES = \
 tests_fuzz_SOURCES = \
 	tests/fuzz-act.c \
 	tests/fuzz-act.h \
+	tests/fuzz-check.c \
 	tests/fuzz-leaf.c \
 	tests/fuzz-leaf.h \
 	tests/fuzz-root.c \
@@ -88,7 +95,41 @@ tests_fuzz_SOURCES = \
 	tests/fuzz.c
 
 tests_sweep_SOURCES = \
+	tests/sweep-core.c \
+	tests/sweep-row.h \
+	tests/sweep-run.c \
+	tests/sweep-run.h \
+	tests/sweep-socket.c \
+	tests/sweep-stream.c \
+	tests/sweep-task.c \
+	tests/sweep-world.c \
 	tests/sweep.c
+
+# Every call that tests/faults.c can make fail.
+tests_test_faults_SOURCES = \
+	tests/faults.c \
+	tests/faults.h \
+	tests/test-faults.c
+tests_test_faults_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=accept4 \
+	-Wl,--wrap=bind \
+	-Wl,--wrap=connect \
+	-Wl,--wrap=event_add \
+	-Wl,--wrap=event_del \
+	-Wl,--wrap=fcntl \
+	-Wl,--wrap=fstat \
+	-Wl,--wrap=getsockopt \
+	-Wl,--wrap=listen \
+	-Wl,--wrap=memmem \
+	-Wl,--wrap=poll \
+	-Wl,--wrap=read \
+	-Wl,--wrap=recv \
+	-Wl,--wrap=recvmsg \
+	-Wl,--wrap=send \
+	-Wl,--wrap=sendmsg \
+	-Wl,--wrap=setsockopt \
+	-Wl,--wrap=socket \
+	-Wl,--wrap=writev
 
 tests_libsupport_la_SOURCES = \
 	tests/actor.c \
@@ -98,6 +139,7 @@ tests_libsupport_la_SOURCES = \
 	tests/foreign.c \
 	tests/foreign.h \
 	tests/job.h \
+	tests/reader-support.h \
 	tests/sockets.c \
 	tests/sockets.h \
 	tests/support.c \

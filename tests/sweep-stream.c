@@ -196,7 +196,7 @@ read_exact(struct sweep *s, evf_op *op)
 static evf_future *
 exact_refused(struct sweep *s, unsigned i, intptr_t *result)
 {
-    *result = i == 0 ? -EBADF : -EMSGSIZE;
+    *result = i == 0 ? -ENOMEM : -EMSGSIZE;
     return evf_read_exact(
         &s->op[0], i == 0 ? NULL : s->reader, i == 0 ? 1 : 65, &s->data);
 }
@@ -210,9 +210,9 @@ read_until(struct sweep *s, evf_op *op)
 static evf_future *
 until_refused(struct sweep *s, unsigned i, intptr_t *result)
 {
-    *result = i == 0 ? -EBADF : -EINVAL;
-    return evf_read_until(
-        &s->op[0], i == 0 ? NULL : s->reader, "-", i == 0 ? 1 : 0, &s->data);
+    *result = i == 0 ? -ENOMEM : -EINVAL;
+    return evf_read_until(&s->op[0], i == 0 ? NULL : s->reader,
+        i == 2 ? NULL : "-", i == 1 ? 0 : 1, &s->data);
 }
 
 static evf_future *
@@ -225,7 +225,7 @@ static evf_future *
 line_refused(struct sweep *s, unsigned i, intptr_t *result)
 {
     (void)i;
-    *result = -EBADF;
+    *result = -ENOMEM;
     return evf_read_line(&s->op[0], NULL, &s->data);
 }
 
@@ -276,7 +276,7 @@ const struct row stream_rows[] = {
         .refusals = 2,
         .refused = exact_refused},
     {READER("evf_read_until", 4, read_until),
-        .refusals = 2,
+        .refusals = 3,
         .refused = until_refused},
     {READER("evf_read_line", 6, read_line),
         .refusals = 1,

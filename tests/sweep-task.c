@@ -84,13 +84,19 @@ group_future(struct sweep *s, evf_op *op)
     return evf_group_future(s->group);
 }
 
+/* Its children end, and it is told of the last one. */
+static void
+group_step(struct sweep *s, unsigned n)
+{
+    gift_let(s, n, 0);
+    gift_let(s, n + 1, 0);
+}
+
 static void
 open_group_step(struct sweep *s, unsigned n)
 {
-    if (n == 0)
-        gift_let(s, 0, 0);
-    else
-        evf_group_close(s->group);
+    gift_let(s, n, 0);
+    evf_group_close(s->group);
 }
 
 static void
@@ -393,13 +399,13 @@ const struct row task_rows[] = {
         .refusals = 2,
         .refused = join_refused},
     {.name = "evf_group_future",
-        .steps = 2,
+        .steps = 1,
         .no_op = true,
         .ends_with_it = true,
         .close_goes_on = true,
         .make = group_make,
         .future = group_future,
-        .step = let_gift,
+        .step = group_step,
         .close = group_close,
         .check = group_check,
         .done = group_done,
@@ -407,7 +413,7 @@ const struct row task_rows[] = {
         .refused = group_refused},
     {.name = "evf_group_future",
         .variant = "open",
-        .steps = 2,
+        .steps = 1,
         .no_op = true,
         .ends_with_it = true,
         .close_goes_on = true,
