@@ -176,13 +176,14 @@ line(evf_reader *reader, char **data)
     return finish_now(evf_read_line(NULL, reader, data));
 }
 
-/* Makes a line of so many bytes; where it ends. */
+/* Makes a line of so many bytes, its end included; where it ends. */
 static inline char *
 put_line(char *at, size_t len)
 {
-    memset(at, 'x', len - 1);
-    at[len - 1] = '\n';
-    return at + len;
+    for (size_t i = 1; i < len; i++)
+        *at++ = 'x';
+    *at++ = '\n';
+    return at;
 }
 
 /* A piece that is asked for; what comes of it, and, on success, the bytes. */

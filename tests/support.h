@@ -85,6 +85,9 @@ struct thing {
 };
 void thing_dispose(void *thing);
 
+/* A literal where a system call's struct has no const, and writes nothing. */
+#define TEXT(literal) ((char *)(uintptr_t)(literal))
+
 /* A connected pair of stream sockets, non-blocking. */
 void pair(int fds[2]);
 

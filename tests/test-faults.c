@@ -19,8 +19,7 @@
 static void
 answer(int fd, const char *text)
 {
-    ck_assert_int_eq(
-        write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 }
 
 /* A socket with something to read, of which its entry knows. */
@@ -117,8 +116,8 @@ END_TEST
 
 START_TEST(interrupted_write_is_repeated) /* R2 */
 {
-    struct iovec iov[2] = {{.iov_base = "c", .iov_len = 1},
-        {.iov_base = "d", .iov_len = 1}};
+    struct iovec iov[2] = {{.iov_base = TEXT("c"), .iov_len = 1},
+        {.iov_base = TEXT("d"), .iov_len = 1}};
     struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
     struct hand h = {0};
     int peer;
@@ -148,7 +147,7 @@ END_TEST
 START_TEST(error_of_a_write_is_its_result) /* R2 */
 {
     static const int errors[] = {EPIPE, ECONNRESET, ENOBUFS, ENOMEM, ENOSPC};
-    struct iovec iov = {.iov_base = "x", .iov_len = 1};
+    struct iovec iov = {.iov_base = TEXT("x"), .iov_len = 1};
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
     struct hand h = {0};
     int peer;
@@ -424,8 +423,7 @@ START_TEST(connect_list_goes_on_after_any_error) /* R2 */
     faults_reset();
     break_next(CALL_SOCKET, 2, EAFNOSUPPORT);
     break_next(CALL_CONNECT, 2, EHOSTUNREACH);
-    evf_socket_close(
-        (evf_socket *)finish_now(evf_connect_list(NULL, list)));
+    evf_socket_close((evf_socket *)finish_now(evf_connect_list(NULL, list)));
     ck_assert_uint_eq(calls(CALL_SOCKET), 5);
     ck_assert_uint_eq(calls(CALL_CONNECT), 3);
     break_next(CALL_SOCKET, 5, ENFILE);
@@ -437,11 +435,10 @@ END_TEST
 
 START_TEST(listen_fails_at_each_of_its_calls) /* R2 */
 {
-    static const enum call sites[] = {
-        CALL_SOCKET, CALL_SETSOCKOPT, CALL_BIND, CALL_LISTEN, CALL_FSTAT,
-        CALL_GETSOCKOPT};
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6,
-        .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    static const enum call sites[] = {CALL_SOCKET, CALL_SETSOCKOPT, CALL_BIND,
+        CALL_LISTEN, CALL_FSTAT, CALL_GETSOCKOPT};
+    struct sockaddr_in6 six = {
+        .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     struct sockaddr_in address = {.sin_family = AF_INET};
     evf_listener *listener = NULL;
     unsigned fds = fds_open();
@@ -459,8 +456,8 @@ START_TEST(listen_fails_at_each_of_its_calls) /* R2 */
         ck_assert_uint_eq(heap_blocks(), 1);
     }
     break_after(CALL_SETSOCKOPT, 1, 1, ENOPROTOOPT);
-    err = evf_listen(&listener, executor, (struct sockaddr *)&six, sizeof(six),
-        0);
+    err = evf_listen(
+        &listener, executor, (struct sockaddr *)&six, sizeof(six), 0);
     ck_assert(err == -ENOPROTOOPT || err == -EAFNOSUPPORT);
     ck_assert_uint_eq(fds_open(), fds);
 }
@@ -748,7 +745,9 @@ echo(int fd, unsigned rounds, bool speaks)
 /* A call for each transfer, and nothing else: no EAGAIN, no change of events. */
 START_TEST(steady_state_of_request_and_reply_makes_no_call_in_vain)
 {
-    enum { ROUNDS = 100 };
+    enum {
+        ROUNDS = 100
+    };
     evf_task *a, *b;
     evf_op op = {0};
     int fds[2];
@@ -790,7 +789,9 @@ END_TEST
 /* A long line that comes a byte at a time is not searched from its start. */
 START_TEST(delimiter_is_not_looked_for_twice_in_the_same_bytes)
 {
-    enum { LEN = 2000 };
+    enum {
+        LEN = 2000
+    };
     struct hand h = {0};
     char bytes[LEN + 1], *data = NULL;
     int peer;

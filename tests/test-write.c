@@ -11,9 +11,6 @@
 #include "foreign.h"
 #include "io/socket-internal.h"
 
-/* A literal where a system call's struct has no const, and writes nothing. */
-#define TEXT(literal) ((char *)(uintptr_t)(literal))
-
 /* Reads all that comes and compares it with what was meant. */
 static void
 hear_bytes(int fd, const char *expected, size_t len)
