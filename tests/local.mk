@@ -20,8 +20,8 @@ unit_tests = \
 	tests/test-end-matrix \
 	tests/test-entry \
 	tests/test-executor \
-	tests/test-faults \
 	tests/test-executor-free \
+	tests/test-faults \
 	tests/test-frame \
 	tests/test-frame-cancel \
 	tests/test-frame-end \
@@ -38,6 +38,8 @@ unit_tests = \
 	tests/test-list \
 	tests/test-listener \
 	tests/test-message \
+	tests/test-message-control \
+	tests/test-message-datagram \
 	tests/test-misuse \
 	tests/test-op \
 	tests/test-reactor \
@@ -59,6 +61,7 @@ unit_tests = \
 	tests/test-turn-host \
 	tests/test-turn-matrix \
 	tests/test-wait-fd \
+	tests/test-wait-fd-host \
 	tests/test-waker \
 	tests/test-wheel \
 	tests/test-wheel-model \
@@ -139,6 +142,7 @@ tests_libsupport_la_SOURCES = \
 	tests/foreign.c \
 	tests/foreign.h \
 	tests/job.h \
+	tests/message-support.h \
 	tests/reader-support.h \
 	tests/sockets.c \
 	tests/sockets.h \
@@ -275,15 +279,27 @@ installcheck-local:
 	$(SHELL) $(srcdir)/tests/installcheck $(srcdir)/tests/usage
 
 EXTRA_DIST += \
-	tests/abi \
+	tests/abi/libevfuture.sigs \
 	tests/check-exports \
-	tests/compile \
+	tests/compile/run \
 	tests/docs.sh \
-	tests/examples \
 	tests/installcheck \
-	tests/mutants \
-	tests/sum-checks \
-	tests/usage
+	tests/mutants/run \
+	tests/sum-checks
+
+# What is many files; not the directories themselves, where a build leaves
+# objects and logs.
+DIST_GLOBS = \
+	tests/compile/*.c \
+	tests/examples/*.sh \
+	tests/mutants/*.mutant
+
+dist-hook:
+	@cd $(srcdir) && files=`echo $(DIST_GLOBS)` && \
+	cd $(abs_builddir) && for file in $$files; do \
+	    $(MKDIR_P) $(distdir)/`dirname $$file` && \
+	    cp -p $(srcdir)/$$file $(distdir)/$$file || exit 1; \
+	done
 
 .PHONY: check-examples check-long check-sum check-summed check-valgrind \
 	mutants

@@ -58,19 +58,81 @@ START_TEST(everything_else_on_the_base_runs_meanwhile)
 }
 END_TEST
 
+static int64_t
+now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* A sleep that takes its own time, from its first poll to its last. */
+struct timed {
+    struct actor actor;
+    evf_future *sleep;
+    int64_t began, ended;
+};
+
+static void
+polls_sleep(struct actor *self)
+{
+    struct timed *t = self->arg;
+
+    if (self->polls == 1)
+        t->began = now_ns();
+    self->ready = evf_future_poll(t->sleep, self->cx) == EVF_READY;
+    t->ended = now_ns();
+}
+
+static void
+drops_sleep(struct actor *self)
+{
+    evf_future_drop(((struct timed *)self->arg)->sleep);
+}
+
+static evf_future *
+timed(struct timed *t, uint64_t ms)
+{
+    *t = (struct timed){.actor = {.acts = polls_sleep, .dropped = drops_sleep}};
+    t->actor.arg = t;
+    t->sleep = evf_sleep(NULL, ms);
+    return actor(&t->actor);
+}
+
 START_TEST(block_on_waits_for_time) /* L23 */
 {
-    struct timespec start, end;
-    int64_t ns;
+    struct timed t;
 
     for (int i = 0; i < 5; i++) {
-        clock_gettime(CLOCK_MONOTONIC, &start);
-        ck_assert_int_eq(evf_block_on(executor, evf_sleep(NULL, 3)), 0);
-        clock_gettime(CLOCK_MONOTONIC, &end);
-        ns = (end.tv_sec - start.tv_sec) * INT64_C(1000000000) +
-            (end.tv_nsec - start.tv_nsec);
-        ck_assert_int_ge(ns, 3000000);
+        ck_assert_int_eq(evf_block_on(executor, timed(&t, 3)), 0);
+        ck_assert_int_ge(t.ended - t.began, 3000000);
     }
+}
+END_TEST
+
+static void
+burns_time(void *arg)
+{
+    int64_t end = now_ns() + 8000000;
+
+    while (now_ns() < end)
+        continue;
+    evf_task_detach(evf_spawn(executor, timed(arg, 4)));
+}
+
+START_TEST(sleep_is_not_early_where_libevents_time_is_stale) /* L23 */
+{
+    struct actor yielder = {.again = true};
+    struct timed t = {.ended = 0};
+    evf_task *busy = evf_spawn(executor, actor(&yielder));
+
+    run_passes(1);
+    host_calls(burns_time, &t);
+    while (t.actor.drops == 0)
+        event_base_loop(base, EVLOOP_ONCE);
+    ck_assert_int_ge(t.ended - t.began, 4000000);
+    evf_task_free(busy);
 }
 END_TEST
 
@@ -231,6 +293,7 @@ END_TEST
 TEST_MAIN("block-on", block_on_returns_the_result,
     block_on_nothing_drops_the_future,
     everything_else_on_the_base_runs_meanwhile, block_on_waits_for_time,
+    sleep_is_not_early_where_libevents_time_is_stale,
     loopbreak_and_loopexit_interrupt_it,
     result_that_is_there_beats_the_interruption,
     block_on_inside_a_poll_and_a_drop_is_refused,

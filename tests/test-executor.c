@@ -156,6 +156,13 @@ START_TEST(dispatch_returns_when_the_last_task_is_freed) /* L9 */
 }
 END_TEST
 
+/* The events that hold dispatch. */
+static int
+holding(void)
+{
+    return event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED);
+}
+
 START_TEST(daemons_do_not_hold_dispatch) /* L9 */
 {
     struct actor a = {0}, b = {0};
@@ -167,6 +174,7 @@ START_TEST(daemons_do_not_hold_dispatch) /* L9 */
     evf_task_set_daemon(task, true);
     evf_task_set_daemon(task, true);
     evf_task_set_daemon(then, true);
+    ck_assert_int_eq(holding(), 0);
     ck_assert_int_eq(event_base_dispatch(base), 1);
 
     evf_task_set_daemon(task, false);
@@ -182,6 +190,7 @@ START_TEST(daemons_do_not_hold_dispatch) /* L9 */
     ck_assert_uint_eq(told.calls, 1);
     evf_task_free(task);
     evf_task_free(then);
+    ck_assert_int_eq(holding(), 0);
     ck_assert_int_eq(event_base_dispatch(base), 1);
     ck_assert_uint_eq(events_on(base), 0);
 }
@@ -214,13 +223,6 @@ static void
 host_releases(void *arg)
 {
     ck_assert_int_eq(evf_executor_release(arg), 0);
-}
-
-/* The events that hold dispatch. */
-static int
-holding(void)
-{
-    return event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED);
 }
 
 START_TEST(hold_keeps_dispatch_until_released_as_often)

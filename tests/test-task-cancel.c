@@ -44,7 +44,7 @@ START_TEST(cancel_before_the_first_poll_drops_the_future) /* F31 */
 
     evf_task_cancel(task);
     ck_assert_traced(""); /* it only asks */
-    run();
+    run_passes(3);
     ck_assert_traced("aT");
     ck_assert_int_eq(told.result, -ECANCELED);
     evf_task_free(task);
@@ -79,7 +79,7 @@ START_TEST(cancel_while_idle_fails_the_innermost_await) /* F31 */
     evf_task_cancel(task);
     evf_task_cancel(task); /* once is enough */
     ck_assert_traced("");
-    run();
+    run_passes(3);
     ck_assert_traced("AaFT"); /* polled a last time: it might be there */
     ck_assert_int_eq(w.saw, -ECANCELED);
     ck_assert_int_eq(told.result, -ECANCELED);
@@ -120,7 +120,7 @@ START_TEST(cancel_during_its_own_poll_is_seen_by_the_next) /* F15 F31 F4 */
     evf_task *task = evf_spawn_then(executor, waits(&w, &a), tell, &told);
 
     a.arg = &task;
-    run();
+    run_passes(3);
     ck_assert_traced("AAaF");
     ck_assert_int_eq(told.result, -ECANCELED);
     evf_task_free(task);

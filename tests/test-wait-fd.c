@@ -2,44 +2,90 @@
 #include "sockets.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "foreign.h"
 
+/* What libevent is to watch a fd for. */
+static int
+add_events(const struct event_base *of, const struct event *event, void *arg)
+{
+    int *fd_and_events = arg;
+
+    (void)of;
+    if (event_get_fd(event) == fd_and_events[0])
+        fd_and_events[1] |= event_get_events(event);
+    return 0;
+}
+
+static int
+armed(int fd)
+{
+    int fd_and_events[2] = {fd, 0};
+
+    event_base_foreach_event(base, add_events, fd_and_events);
+    return fd_and_events[1] & (EV_READ | EV_WRITE | EV_CLOSED);
+}
+
+static unsigned warnings;
+
+static void
+count_warning(int severity, const char *message)
+{
+    warnings++;
+    fprintf(stderr, "[libevent] %d: %s\n", severity, message);
+}
+
 START_TEST(signals_that_cannot_be_waited_for_are_refused) /* L5 */
 {
+    static const uint32_t signals[] = {0, EVF_CLOSED, 1u << 7, UINT32_MAX,
+        EVF_READABLE | 1u << 3, EVF_CLOSED | 1u << 31};
     int fds[2];
 
     pair(fds);
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_CLOSED)), -EINVAL);
-    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0], 0)), -EINVAL);
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_READABLE | 1u << 7)),
-        -EINVAL);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+        ck_assert_int_eq(
+            finish_now(evf_wait_fd(NULL, NULL, fds[0], signals[i])), -EINVAL);
     close(fds[0]);
     close(fds[1]);
 }
 END_TEST
 
+/* On each back end, at once, and without libevent saying anything. */
 START_TEST(files_directories_and_closed_fds_are_refused) /* L17 */
 {
+    static const uint32_t signals[] = {EVF_READABLE, EVF_WRITABLE,
+        EVF_READABLE | EVF_WRITABLE, EVF_READABLE | EVF_CLOSED};
+    FILE *written = tmpfile();
     int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     int directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int closed = dup(file);
 
     close(closed);
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(NULL, NULL, file, EVF_READABLE)), -ENOTSUP);
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(NULL, NULL, directory, EVF_WRITABLE)),
-        -ENOTSUP);
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(NULL, NULL, closed, EVF_READABLE)), -EBADF);
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(NULL, NULL, -1, EVF_READABLE)), -EBADF);
+    warnings = 0;
+    event_set_log_callback(count_warning);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
+        ck_assert_int_eq(
+            finish_now(evf_wait_fd(NULL, NULL, file, signals[i])), -ENOTSUP);
+        ck_assert_int_eq(
+            finish_now(evf_wait_fd(NULL, NULL, fileno(written), signals[i])),
+            -ENOTSUP);
+        ck_assert_int_eq(
+            finish_now(evf_wait_fd(NULL, NULL, directory, signals[i])),
+            -ENOTSUP);
+        ck_assert_int_eq(
+            finish_now(evf_wait_fd(NULL, NULL, closed, signals[i])), -EBADF);
+        ck_assert_int_eq(
+            finish_now(evf_wait_fd(NULL, NULL, -1, signals[i])), -EBADF);
+        ck_assert_int_eq(
+            finish_now(evf_wait_fd(NULL, NULL, INT_MAX, signals[i])), -EBADF);
+    }
+    ck_assert_uint_eq(warnings, 0);
+    fclose(written);
     close(file);
     close(directory);
 }
@@ -57,8 +103,8 @@ START_TEST(ready_fd_needs_no_event)
     ck_assert_uint_eq(h.probe.clones, 0);
     let_go(&h);
     say(fds[1], "x");
-    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0],
-                         EVF_READABLE | EVF_WRITABLE)),
+    ck_assert_int_eq(finish_now(evf_wait_fd(
+                         NULL, NULL, fds[0], EVF_READABLE | EVF_WRITABLE)),
         EVF_READABLE | EVF_WRITABLE);
     close(fds[0]);
     close(fds[1]);
@@ -72,11 +118,9 @@ START_TEST(only_what_was_asked_for_is_told)
     pair(fds);
     say(fds[1], "x");
     close(fds[1]);
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_READABLE)),
+    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_READABLE)),
         EVF_READABLE);
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_WRITABLE)),
+    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_WRITABLE)),
         EVF_WRITABLE);
     close(fds[0]);
 }
@@ -104,9 +148,112 @@ START_TEST(waits_and_leaves_no_event) /* F2 */
 }
 END_TEST
 
-START_TEST(drop_of_a_pending_wait_leaves_no_event) /* F25 */
+START_TEST(fd_is_looked_at_by_the_first_poll) /* F1 */
 {
     struct hand h = {0};
+    int fds[2];
+
+    pair(fds);
+    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_WRITABLE));
+    close(fds[0]);
+    close(fds[1]);
+    ck_assert_int_eq(hand_poll(&h), EVF_READY);
+    ck_assert_int_eq(evf_future_take(h.future), -EBADF);
+    let_go(&h);
+    pair(fds);
+    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
+    pass();
+    ck_assert_int_eq(armed(fds[0]), 0);
+    let_go(&h);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+/* In just the directions that somebody waits for. */
+START_TEST(armed_for_what_is_waited_for_and_no_more) /* R3 */
+{
+    struct hand r = {0}, w = {0}, both = {0};
+    int fds[2];
+
+    pair(fds);
+    stuff(fds[0]);
+    grasp(&r, evf_wait_fd(&r.op, NULL, fds[0], EVF_READABLE));
+    grasp(&w, evf_wait_fd(&w.op, NULL, fds[0], EVF_WRITABLE));
+    grasp(&both,
+        evf_wait_fd(&both.op, NULL, fds[0], EVF_READABLE | EVF_WRITABLE));
+    ck_assert_int_eq(armed(fds[0]), 0);
+    ck_assert_int_eq(hand_poll(&w), EVF_PENDING);
+    ck_assert_int_eq(armed(fds[0]), EV_WRITE);
+    ck_assert_int_eq(hand_poll(&r), EVF_PENDING);
+    ck_assert_int_eq(hand_poll(&both), EVF_PENDING);
+    ck_assert_int_eq(armed(fds[0]), EV_READ | EV_WRITE);
+    ck_assert_uint_eq(events_on_fd(base, fds[0]), 1);
+    let_go(&w);
+    ck_assert_int_eq(armed(fds[0]), EV_READ | EV_WRITE);
+    let_go(&both);
+    ck_assert_int_eq(armed(fds[0]), EV_READ);
+    say(fds[1], "x");
+    ck_assert(hand_woken(&r));
+    ck_assert_int_eq(armed(fds[0]), 0);
+    ck_assert_int_eq(hand_end(&r), EVF_READABLE);
+    ck_assert_uint_eq(events_on_fd(base, fds[0]), 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+START_TEST(two_directions_end_apart)
+{
+    struct hand r = {0}, w = {0}, both = {0};
+    int fds[2];
+
+    pair(fds);
+    stuff(fds[0]);
+    grasp(&r, evf_wait_fd(&r.op, NULL, fds[0], EVF_READABLE));
+    grasp(&w, evf_wait_fd(&w.op, NULL, fds[0], EVF_WRITABLE));
+    grasp(&both,
+        evf_wait_fd(&both.op, NULL, fds[0], EVF_READABLE | EVF_WRITABLE));
+    ck_assert_int_eq(hand_poll(&r), EVF_PENDING);
+    ck_assert_int_eq(hand_poll(&w), EVF_PENDING);
+    ck_assert_int_eq(hand_poll(&both), EVF_PENDING);
+    say(fds[1], "x");
+    ck_assert(hand_woken(&r));
+    ck_assert_uint_eq(w.probe.wakes, 0);
+    ck_assert_int_eq(hand_end(&r), EVF_READABLE);
+    ck_assert_int_eq(hand_end(&both), EVF_READABLE); /* what has occurred */
+    ck_assert_int_eq(armed(fds[0]), EV_WRITE);
+    drain(fds[1]);
+    ck_assert(hand_woken(&w));
+    ck_assert_int_eq(hand_end(&w), EVF_WRITABLE);
+    ck_assert_int_eq(armed(fds[0]), 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+START_TEST(both_signals_at_once_are_told_at_once)
+{
+    struct hand h = {0};
+    int fds[2];
+
+    pair(fds);
+    stuff(fds[0]);
+    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE | EVF_WRITABLE));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    drain(fds[1]);
+    say(fds[1], "x");
+    ck_assert(hand_woken(&h));
+    ck_assert_uint_eq(h.probe.wakes, 1);
+    ck_assert_int_eq(hand_end(&h), EVF_READABLE | EVF_WRITABLE);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+START_TEST(drop_of_a_pending_wait_leaves_no_event) /* F13 F25 */
+{
+    struct hand h = {0}, woken = {0};
     unsigned before = events_on(base);
     int fds[2];
 
@@ -115,31 +262,42 @@ START_TEST(drop_of_a_pending_wait_leaves_no_event) /* F25 */
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
     let_go(&h);
     ck_assert_uint_eq(events_on(base), before);
+    grasp(&woken, evf_wait_fd(&woken.op, NULL, fds[0], EVF_READABLE));
+    ck_assert_int_eq(hand_poll(&woken), EVF_PENDING);
     say(fds[1], "x");
-    pass();
+    ck_assert(hand_woken(&woken));
     ck_assert_uint_eq(h.probe.wakes, 0);
+    let_go(&woken); /* before it was polled again */
+    ck_assert_uint_eq(events_on(base), before);
+    ck_assert(readable(fds[0]));
     close(fds[0]);
     close(fds[1]);
 }
 END_TEST
 
-START_TEST(latest_waker_wins) /* F8 */
+START_TEST(latest_waker_wins_and_the_place_is_kept) /* F8 F9 */
 {
     struct probe second;
-    struct hand h = {0};
+    struct hand h = {0}, behind = {0};
     int fds[2];
 
     pair(fds);
     probe_init(&second);
     grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
+    grasp(&behind, evf_wait_fd(&behind.op, NULL, fds[0], EVF_READABLE));
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    ck_assert_int_eq(hand_poll(&behind), EVF_PENDING);
     ck_assert_int_eq(poll_with(h.future, &second, NULL), EVF_PENDING);
     ck_assert_int_eq(probe_live(&h.probe), 0);
+    ck_assert_uint_eq(events_on_fd(base, fds[0]), 1);
     say(fds[1], "x");
     pass();
+    ck_assert_uint_eq(h.probe.wakes, 0);
     ck_assert_uint_eq(second.wakes, 1);
     ck_assert_int_eq(poll_with(h.future, &second, NULL), EVF_READY);
     let_go(&h);
+    ck_assert_int_eq(probe_live(&second), 0);
+    ck_assert_int_eq(hand_end(&behind), EVF_READABLE);
     close(fds[0]);
     close(fds[1]);
 }
@@ -162,6 +320,47 @@ START_TEST(last_poll_looks) /* F35 */
     let_go(&h);
     close(fds[0]);
     close(fds[1]);
+}
+END_TEST
+
+static void
+note_result(intptr_t result, void *arg)
+{
+    *(intptr_t *)arg = result;
+}
+
+START_TEST(what_has_occurred_beats_a_request) /* F35 F31 */
+{
+    intptr_t with = 1, without = 1, unstarted = 1;
+    evf_task *a, *b, *c;
+    int fds[2], silent[2];
+
+    pair(fds);
+    pair(silent);
+    a = evf_spawn_then(executor, evf_wait_fd(NULL, NULL, fds[0], EVF_READABLE),
+        note_result, &with);
+    b = evf_spawn_then(executor,
+        evf_wait_fd(NULL, NULL, silent[0], EVF_READABLE), note_result,
+        &without);
+    run_passes(2);
+    c = evf_spawn_then(executor, evf_wait_fd(NULL, NULL, fds[0], EVF_WRITABLE),
+        note_result, &unstarted);
+    say(fds[1], "x");
+    evf_task_cancel(a);
+    evf_task_cancel(b);
+    evf_task_cancel(c);
+    run();
+    ck_assert_int_eq(with, EVF_READABLE);
+    ck_assert_int_eq(without, -ECANCELED);
+    ck_assert_int_eq(unstarted, -ECANCELED);
+    ck_assert_int_eq(armed(fds[0]) | armed(silent[0]), 0);
+    evf_task_free(a);
+    evf_task_free(b);
+    evf_task_free(c);
+    for (int i = 0; i < 2; i++) {
+        close(fds[i]);
+        close(silent[i]);
+    }
 }
 END_TEST
 
@@ -214,25 +413,83 @@ START_TEST(executor_that_goes_ends_the_wait) /* F23 */
 }
 END_TEST
 
-START_TEST(peer_that_leaves_is_told_where_it_can_be) /* L5 */
+START_TEST(executor_that_goes_leaves_the_fd_alone) /* F23 F48 */
 {
-    bool early = event_base_get_features(base) & EV_FEATURE_EARLY_CLOSE;
+    struct event_base *of = base;
     struct hand h = {0};
     int fds[2];
 
+    pair(fds);
+    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    base = NULL;
+    executor_done();
+    ck_assert_uint_eq(events_on_fd(of, fds[0]), 0);
+    event_base_free(of);
+    say(fds[1], "still open");
+    hear(fds[0], "still open");
+    ck_assert_int_eq(hand_end(&h), -ESHUTDOWN);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+/* The back end's word for it comes with the wait; poll(2) has one on its own. */
+START_TEST(peer_that_leaves_is_told_where_it_can_be) /* L5 */
+{
+    bool early = event_base_get_features(base) & EV_FEATURE_EARLY_CLOSE;
+    struct hand h = {0}, w = {0};
+    int fds[2];
+
     tcp_pair(fds);
+    stuff(fds[0]);
     grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE | EVF_CLOSED));
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    close(fds[1]);
+    grasp(&w, evf_wait_fd(&w.op, NULL, fds[0], EVF_WRITABLE | EVF_CLOSED));
+    ck_assert_int_eq(hand_poll(&w), EVF_PENDING);
+    ck_assert(!hand_woken(&h));
+    shutdown(fds[1], SHUT_WR);
     until_readable(fds[0]);
     ck_assert_int_eq(
         hand_end(&h), early ? EVF_READABLE | EVF_CLOSED : EVF_READABLE);
+    ck_assert_uint_eq(w.probe.wakes, early);
+    if (early)
+        ck_assert_int_eq(hand_end(&w), EVF_CLOSED);
+    else
+        let_go(&w);
 #ifdef POLLRDHUP
-    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0],
-                         EVF_READABLE | EVF_CLOSED)),
+    ck_assert_int_eq(
+        finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_READABLE | EVF_CLOSED)),
         EVF_READABLE | EVF_CLOSED);
+    ck_assert_int_eq(
+        finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_WRITABLE | EVF_CLOSED)),
+        EVF_CLOSED);
 #endif
     close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+START_TEST(end_of_file_and_reset_wake_whoever_reads) /* L5 */
+{
+    static const uint32_t signals[] = {EVF_READABLE, EVF_READABLE | EVF_CLOSED};
+
+    for (int i = 0; i < 4; i++) {
+        struct hand h = {0};
+        int fds[2];
+
+        tcp_pair(fds);
+        grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], signals[i % 2]));
+        ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+        ck_assert(!hand_woken(&h));
+        if (i >= 2)
+            reset_on_close(fds[1]);
+        close(fds[1]);
+        until_readable(fds[0]);
+        ck_assert(hand_woken(&h));
+        ck_assert_int_eq(hand_end(&h) & EVF_READABLE, EVF_READABLE);
+        close(fds[0]);
+    }
 }
 END_TEST
 
@@ -249,8 +506,8 @@ START_TEST(reset_is_readable_and_writable) /* L5 */
     close(fds[1]);
     until_readable(fds[0]);
     ck_assert_int_eq(hand_end(&h), EVF_READABLE | EVF_WRITABLE);
-    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0],
-                         EVF_READABLE | EVF_WRITABLE)),
+    ck_assert_int_eq(finish_now(evf_wait_fd(
+                         NULL, NULL, fds[0], EVF_READABLE | EVF_WRITABLE)),
         EVF_READABLE | EVF_WRITABLE);
     close(fds[0]);
 }
@@ -266,8 +523,7 @@ START_TEST(pipe_without_a_writer_is_readable)
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
     close(fds[1]);
     ck_assert_int_eq(hand_end(&h), EVF_READABLE);
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_READABLE)),
+    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_READABLE)),
         EVF_READABLE);
     close(fds[0]);
 }
@@ -277,8 +533,8 @@ START_TEST(device_that_is_always_ready_is_ready)
 {
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fd,
-                         EVF_READABLE | EVF_WRITABLE)),
+    ck_assert_int_eq(
+        finish_now(evf_wait_fd(NULL, NULL, fd, EVF_READABLE | EVF_WRITABLE)),
         EVF_READABLE | EVF_WRITABLE);
     close(fd);
 }
@@ -287,16 +543,18 @@ END_TEST
 START_TEST(flags_of_the_fd_are_left_alone) /* F48 */
 {
     struct hand h = {0};
-    int fds[2];
+    int fds[2], flags;
 
     if (blocking_fds_abort())
         return;
-    make_pipe(fds, 0);
+    ck_assert_int_eq(pipe(fds), 0);
+    flags = fcntl(fds[0], F_GETFL);
     grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
     say(fds[1], "x");
     ck_assert_int_eq(hand_end(&h), EVF_READABLE);
-    ck_assert_int_eq(fcntl(fds[0], F_GETFL) & O_NONBLOCK, 0);
+    ck_assert_int_eq(fcntl(fds[0], F_GETFL), flags);
+    ck_assert_int_eq(fcntl(fds[0], F_GETFD), 0);
     close(fds[0]);
     close(fds[1]);
 }
@@ -313,34 +571,97 @@ START_TEST(memory_and_storage_that_cannot_be_had) /* F28 F34 */
     grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
     ck_assert_int_eq(
         finish_now(evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE)), -EBUSY);
-    heap_fail_at(1);
-    ck_assert_int_eq(hand_poll(&h), EVF_READY);
-    ck_assert_int_eq(evf_future_take(h.future), -ENOMEM);
-    let_go(&h);
-    ck_assert_uint_eq(events_on_fd(base, fds[0]), 0);
+    /* The entry of the fd, then the map of all of them. */
+    for (size_t n = 1; n <= 2; n++) {
+        if (h.future == NULL)
+            grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
+        heap_fail_at(n);
+        ck_assert_int_eq(hand_poll(&h), EVF_READY);
+        ck_assert_int_eq(evf_future_take(h.future), -ENOMEM);
+        let_go(&h);
+        ck_assert_uint_eq(events_on_fd(base, fds[0]), 0);
+    }
+    heap_fail_at(0);
+    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    say(fds[1], "x");
+    ck_assert_int_eq(hand_end(&h), EVF_READABLE);
     close(fds[0]);
     close(fds[1]);
 }
 END_TEST
 
-START_TEST(many_wait_for_one_fd_in_their_order) /* F9 */
+START_TEST(steady_state_allocates_nothing)
 {
-    struct hand waiters[8];
+    struct hand h = {0};
+    size_t before = 0;
     int fds[2];
 
-    memset(waiters, 0, sizeof(waiters));
     pair(fds);
-    for (int i = 0; i < 8; i++) {
-        grasp(&waiters[i],
-            evf_wait_fd(&waiters[i].op, NULL, fds[0], EVF_READABLE));
-        ck_assert_int_eq(hand_poll(&waiters[i]), EVF_PENDING);
+    for (int i = 0; i < 10; i++) {
+        grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
+        ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+        say(fds[1], "x");
+        ck_assert(hand_woken(&h));
+        ck_assert_int_eq(hand_poll(&h), EVF_READY);
+        let_go(&h);
+        hear(fds[0], "x");
+        if (i == 0)
+            before = heap_allocations();
     }
-    ck_assert_uint_eq(events_on_fd(base, fds[0]), 1);
+    ck_assert_uint_eq(heap_allocations(), before);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+START_TEST(number_far_beyond_the_others)
+{
+    struct hand h = {0};
+    int fds[2], high;
+
+    pair(fds);
+    high = fcntl(fds[0], F_DUPFD_CLOEXEC, 500);
+    ck_assert_int_ge(high, 500);
+    grasp(&h, evf_wait_fd(&h.op, NULL, high, EVF_READABLE));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
     say(fds[1], "x");
-    pass();
-    for (int i = 0; i < 8; i++) {
-        ck_assert_uint_eq(waiters[i].probe.wakes, 1);
-        ck_assert_int_eq(hand_end(&waiters[i]), EVF_READABLE);
+    ck_assert_int_eq(hand_end(&h), EVF_READABLE);
+    close(high);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+static unsigned order[8], ended;
+
+static void
+note_order(intptr_t result, void *arg)
+{
+    ck_assert_int_eq(result, EVF_READABLE);
+    order[ended++] = (unsigned)(uintptr_t)arg;
+}
+
+START_TEST(many_wait_for_one_fd_in_their_order) /* F9 L6 */
+{
+    evf_task *tasks[8];
+    int fds[2];
+
+    ended = 0;
+    pair(fds);
+    for (uintptr_t i = 0; i < 8; i++)
+        tasks[i] = evf_spawn_then(executor,
+            evf_wait_fd(NULL, NULL, fds[0], EVF_READABLE), note_order,
+            (void *)i);
+    run_passes(2);
+    ck_assert_uint_eq(events_on_fd(base, fds[0]), 1);
+    ck_assert_uint_eq(ended, 0);
+    say(fds[1], "x"); /* one byte for all of them */
+    run();
+    ck_assert_uint_eq(ended, 8);
+    for (unsigned i = 0; i < 8; i++) {
+        ck_assert_uint_eq(order[i], i);
+        evf_task_free(tasks[i]);
     }
     ck_assert_uint_eq(events_on_fd(base, fds[0]), 0);
     close(fds[0]);
@@ -362,6 +683,7 @@ START_TEST(visit_names_the_fd) /* F41 */
 {
     evf_future *future = evf_wait_fd(NULL, NULL, 17, EVF_READABLE);
 
+    ck_assert_str_eq(future->ops->name, "wait_fd");
     future->ops->visit(future, note, NULL);
     ck_assert_str_eq(notes, "fd 17");
     evf_future_drop(future);
@@ -371,9 +693,15 @@ END_TEST
 TEST_MAIN("wait-fd", signals_that_cannot_be_waited_for_are_refused,
     files_directories_and_closed_fds_are_refused, ready_fd_needs_no_event,
     only_what_was_asked_for_is_told, waits_and_leaves_no_event,
-    drop_of_a_pending_wait_leaves_no_event, latest_waker_wins, last_poll_looks,
-    executor_is_the_contexts_or_given, executor_that_goes_ends_the_wait,
-    peer_that_leaves_is_told_where_it_can_be, reset_is_readable_and_writable,
+    fd_is_looked_at_by_the_first_poll, armed_for_what_is_waited_for_and_no_more,
+    two_directions_end_apart, both_signals_at_once_are_told_at_once,
+    drop_of_a_pending_wait_leaves_no_event,
+    latest_waker_wins_and_the_place_is_kept, last_poll_looks,
+    what_has_occurred_beats_a_request, executor_is_the_contexts_or_given,
+    executor_that_goes_ends_the_wait, executor_that_goes_leaves_the_fd_alone,
+    peer_that_leaves_is_told_where_it_can_be,
+    end_of_file_and_reset_wake_whoever_reads, reset_is_readable_and_writable,
     pipe_without_a_writer_is_readable, device_that_is_always_ready_is_ready,
     flags_of_the_fd_are_left_alone, memory_and_storage_that_cannot_be_had,
+    steady_state_allocates_nothing, number_far_beyond_the_others,
     many_wait_for_one_fd_in_their_order, visit_names_the_fd)

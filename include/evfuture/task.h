@@ -108,7 +108,9 @@ EVF_API evf_future *evf_task_join(evf_op *op, evf_task *task);
 
 /*
  * Says whether the task is a daemon, which does not keep the loop running: a
- * reaper, a ticker. Tasks are not, at first. NULL is fine.
+ * reaper, a ticker. Tasks are not, at first. Where only daemons are left,
+ * event_base_dispatch() returns, and they go on when it is called again with
+ * something to do. NULL is fine.
  *
  * Context: loop thread.
  * Since: 0.1
