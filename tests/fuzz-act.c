@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fuzz-leaf.h"
+#include "fuzz-link.h"
 #include "fuzz-root.h"
 #include "fuzz-tree.h"
 #include "support.h"
@@ -48,31 +49,56 @@ some_group(void)
     unsigned at = below(FUZZ_GROUPS);
 
     for (unsigned i = 0; i < FUZZ_GROUPS; i++)
-        if (fuzz.group[(at + i) % FUZZ_GROUPS] != NULL)
+        if (fuzz.group[(at + i) % FUZZ_GROUPS].group != NULL)
             return (at + i) % FUZZ_GROUPS;
     return at;
+}
+
+/* A child that is in the group contains nothing that the group is in. */
+static void
+add_to_group(unsigned place)
+{
+    struct fuzz_group *group = &fuzz.group[place];
+    unsigned groups = fuzz.groups;
+    struct fuzz_root *root;
+    evf_future *child = root_new(grow(NULL, 1 + below(3)), &root);
+
+    /* The place may have a group by now that is in the child. */
+    if (groups != fuzz.groups)
+        evf_group_add(NULL, child);
+    else if (evf_group_add(group->group, child) == 0)
+        root->link = group->link;
+}
+
+static void
+run_group(struct fuzz_group *group)
+{
+    if (group->handed)
+        return;
+    group->handed = true;
+    spawn_some(link_through(group->link, evf_group_future(group->group)));
 }
 
 static void
 touch_group(void)
 {
-    unsigned place = some_group(), groups = fuzz.groups;
-    evf_group *group = fuzz.group[place];
-    struct fuzz_root *root;
-    evf_future *child;
+    unsigned place = some_group();
+    struct fuzz_group group = fuzz.group[place];
 
-    if (group == NULL && chance(95)) {
-        spawn_some(grow_group(1 + below(3)));
-    } else if (chance(65)) {
-        child = root_new(grow(NULL, 1 + below(3)), &root);
-        /* The place may have a group by now that is in the child. */
-        group = groups == fuzz.groups ? fuzz.group[place] : NULL;
-        evf_group_add(group, child);
+    if (group.group == NULL) {
+        if (chance(70))
+            spawn_some(grow_group(1 + below(3)));
+        else
+            grow_group_alone(1 + below(3));
+    } else if (chance(60)) {
+        add_to_group(place);
+    } else if (chance(30)) {
+        run_group(&fuzz.group[place]);
     } else if (chance(50)) {
-        evf_group_close(group);
+        evf_group_close(group.group);
     } else {
-        fuzz.group[place] = NULL;
-        evf_group_free(group);
+        fuzz.group[place].group = NULL;
+        evf_group_free(group.group);
     }
 }
 
@@ -128,8 +154,8 @@ free_executor(void)
 
     if (victim == NULL)
         return;
-    if (fuzz.depth > 0) {
-        if (fuzz.polling != victim)
+    if (fuzz.running != NULL) {
+        if (fuzz.running->executor != victim)
             return;
         fuzz.misuses++;
         REQUIRE(evf_executor_free(victim) == -EINVAL,
@@ -277,8 +303,8 @@ fuzz_finish_all(void)
     fuzz.channel = NULL;
     evf_channel_free(channel);
     for (unsigned i = 0; i < FUZZ_GROUPS; i++) {
-        group = fuzz.group[i];
-        fuzz.group[i] = NULL;
+        group = fuzz.group[i].group;
+        fuzz.group[i].group = NULL;
         evf_group_free(group);
     }
     for (unsigned i = 0; i < 2; i++) {

@@ -33,6 +33,9 @@ check_idle(const struct fuzz_root *root, unsigned i)
     REQUIRE(!root->woken, "root %u was woken, and not polled", i);
     REQUIRE(!root->asked || root->request != 0,
         "root %u was cancelled, and not told", i);
+    if (fuzz.exact && root->link != NULL && !root->link->stranded &&
+        (root->link->request != 0 || root->link->failed))
+        REQUIRE(root->request != 0, "root %u is not told to end", i);
     if (root->request != 0)
         root->future->ops->visit(root->future, check_asked, NULL);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "fuzz-act.h"
+#include "fuzz-link.h"
 
 /* Polls of a seed after which it is not coming to its end. */
 #define POLLS_MAX 200000
@@ -87,7 +88,7 @@ check_poll(struct fuzz_root *root, const evf_context *cx)
 
     REQUIRE(!root->dropped, "a root was polled after its drop");
     REQUIRE(++fuzz.polls < POLLS_MAX, "the seed polls for ever");
-    if (fuzz.depth == 0)
+    if (fuzz.running == NULL)
         REQUIRE(fuzz.doomed == 0, "something is polled before the doomed end");
     /* F3: no poll without a wake; a cancel request is one. */
     if (!root->native && root->polls > 0 && !root->woken) {
@@ -100,54 +101,75 @@ check_poll(struct fuzz_root *root, const evf_context *cx)
     root->polls++;
 }
 
+static void
+enter(struct fuzz_running *running, struct fuzz_root *root, evf_executor *by)
+{
+    running->root = root;
+    running->executor = by;
+    running->previous = fuzz.running;
+    fuzz.running = running;
+}
+
+static void
+leave(const struct fuzz_running *running)
+{
+    fuzz.running = running->previous;
+}
+
+static enum evf_poll
+poll_inner(struct meter *m, evf_context *cx)
+{
+    struct fuzz_link *link = m->root->link;
+    void (*dispose)(void *result);
+    intptr_t result;
+
+    if (evf_future_poll_child(
+            m->child, cx, &m->polled, &result, &dispose) == EVF_PENDING)
+        return EVF_PENDING;
+    if (link != NULL && !link->keep_going && evf_failed(result))
+        link->failed = true;
+    m->child = NULL;
+    m->future.dispose = dispose;
+    return evf_future_ready(&m->future, result);
+}
+
 static enum evf_poll
 meter_poll(evf_future *self, evf_context *cx)
 {
     struct meter *m = evf_container_of(self, struct meter, future);
     evf_waker waker = {&bell_ops, m->bell};
-    evf_context counted, *inner = cx;
-    evf_executor *outer = fuzz.polling;
-    void (*dispose)(void *result);
+    struct fuzz_running running;
+    evf_context counted;
     enum evf_poll poll;
-    intptr_t result;
 
-    check_poll(m->root, cx);
     fuzz_say("poll root %d, request %d", (int)(m->root - fuzz.root),
         evf_context_cancelled(cx));
-    fuzz.depth++;
-    fuzz.polling = evf_context_executor(cx);
+    check_poll(m->root, cx);
+    enter(&running, m->root, evf_context_executor(cx));
     if (m->bell != NULL) {
         evf_waker_update(&m->bell->inner, evf_context_waker(cx));
         evf_context_with_waker(&counted, cx, &waker);
-        inner = &counted;
+        cx = &counted;
     }
-    poll = evf_future_poll_child(
-        m->child, inner, &m->polled, &result, &dispose);
-    fuzz.depth--;
-    fuzz.polling = outer;
-    if (poll == EVF_PENDING)
-        return EVF_PENDING;
-    m->child = NULL;
-    self->dispose = dispose;
-    return evf_future_ready(self, result);
+    poll = poll_inner(m, cx);
+    leave(&running);
+    return poll;
 }
 
 static void
 meter_drop(evf_future *self)
 {
     struct meter *m = evf_container_of(self, struct meter, future);
-    evf_executor *outer = fuzz.polling;
     evf_future *child = m->child;
     struct fuzz_root *root = m->root;
+    struct fuzz_running running;
 
     fuzz_say("drop root %d", (int)(root - fuzz.root));
     REQUIRE(!root->dropped, "a root was dropped twice");
-    fuzz.depth++;
-    fuzz.polling = NULL;
+    enter(&running, root, NULL);
     m->child = NULL;
     evf_future_drop(child);
-    fuzz.depth--;
-    fuzz.polling = outer;
+    leave(&running);
     if (m->bell != NULL) {
         evf_waker_drop(&m->bell->inner);
         bell_drop(m->bell);
@@ -263,18 +285,23 @@ root_free(struct fuzz_handle *handle)
     struct fuzz_root *root = handle->root;
     evf_task *task = handle->task;
     int deferred;
+    bool inside;
 
     handle->task = NULL;
     if (task == NULL)
         return;
     fuzz_say("free root %d", (int)(root - fuzz.root));
     root->silent = root->calls == 0;
+    inside = !root->dropped && link_contains(root);
     deferred = evf_task_free(task);
+    REQUIRE(!fuzz.exact || deferred == inside,
+        "a free was %sdeferred, and what runs is %sinside",
+        deferred != 0 ? "" : "not ", inside ? "" : "not ");
     if (deferred == 0) {
         REQUIRE(root->dropped, "a task was freed, and runs");
         return;
     }
-    REQUIRE(deferred == 1 && fuzz.depth > 0, "a free was deferred for nobody");
+    REQUIRE(fuzz.running != NULL, "a free was deferred for nobody");
     if (!root->dropped && !root->doomed) {
         root->doomed = true;
         fuzz.doomed++;

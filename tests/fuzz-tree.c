@@ -3,6 +3,7 @@
 
 #include "fuzz-act.h"
 #include "fuzz-leaf.h"
+#include "fuzz-link.h"
 #include "fuzz-root.h"
 
 struct fuzz_frame {
@@ -169,6 +170,7 @@ grow_long(struct fuzz_frame *frame)
     static const uint32_t signals[] = {EVF_READABLE,
         EVF_READABLE | EVF_WRITABLE, EVF_READABLE | EVF_CLOSED};
     evf_op *op = some_op(frame);
+    struct fuzz_group *group;
 
     switch (below(10)) {
     case 0:
@@ -182,7 +184,8 @@ grow_long(struct fuzz_frame *frame)
             return NULL; /* it could not dispose of the item */
         return evf_channel_send(op, fuzz.channel, (void *)token_new());
     case 4:
-        return evf_group_room(op, fuzz.group[below(FUZZ_GROUPS)]);
+        group = &fuzz.group[below(FUZZ_GROUPS)];
+        return link_room(group->link, evf_group_room(op, group->group));
     case 5:
         return wait_new(op, below(3), below(2), signals[below(3)]);
     case 6:
@@ -210,25 +213,56 @@ grow_some(evf_future **futures, unsigned n, struct fuzz_frame *frame,
     return n;
 }
 
+/* A group with a few children, which nobody has taken yet. */
+static struct fuzz_group
+make_group(unsigned depth)
+{
+    evf_group_options options = {below(3), chance(50), chance(40)};
+    struct fuzz_group made = {evf_group_new(&options), NULL, false};
+    struct fuzz_root *root;
+    evf_future *child;
+
+    made.link = link_new(options.keep_going);
+    for (unsigned n = below(5); n > 0; n--) {
+        child = root_new(grow(NULL, depth), &root);
+        if (evf_group_add(made.group, child) == 0)
+            root->link = made.link;
+    }
+    return made;
+}
+
+/* The handle goes to a free place, or is freed. */
+static void
+keep_group(const struct fuzz_group *made)
+{
+    struct fuzz_group *place = &fuzz.group[below(FUZZ_GROUPS)];
+
+    if (place->group == NULL && !fuzz.draining) {
+        *place = *made;
+        fuzz.groups++;
+    } else {
+        evf_group_free(made->group);
+    }
+}
+
 evf_future *
 grow_group(unsigned depth)
 {
-    unsigned place = below(FUZZ_GROUPS), n = below(5);
-    evf_group_options options = {below(3), chance(50), chance(40)};
-    evf_group *group = evf_group_new(&options);
-    struct fuzz_root *root;
-    evf_future *future;
+    struct fuzz_group made = make_group(depth);
+    evf_future *future = evf_group_future(made.group);
 
-    while (n-- > 0)
-        evf_group_add(group, root_new(grow(NULL, depth), &root));
-    future = evf_group_future(group);
-    if (fuzz.group[place] == NULL && !fuzz.draining) {
-        fuzz.group[place] = group;
-        fuzz.groups++;
-    } else {
-        evf_group_free(group);
-    }
+    made.handed = true;
+    future = link_through(made.link, future);
+    keep_group(&made);
     return future;
+}
+
+void
+grow_group_alone(unsigned depth)
+{
+    struct fuzz_group made = make_group(depth);
+
+    keep_group(&made);
 }
 
 /* A task of one's own, or in some seeds anybody's, oneself included. */
@@ -237,6 +271,8 @@ grow_join(struct fuzz_frame *frame, unsigned depth)
 {
     struct fuzz_handle *handle = &fuzz.handle[below(FUZZ_HANDLES)], spawned;
     evf_op *op = some_op(frame);
+    struct fuzz_link *link;
+    evf_future *join;
     evf_task *task;
 
     if (frame != NULL && frame->own.task != NULL && chance(70)) {
@@ -250,7 +286,11 @@ grow_join(struct fuzz_frame *frame, unsigned depth)
         fuzz.misuses++;
     else
         handle->task = NULL;
-    return evf_task_join(op, task);
+    join = evf_task_join(op, task);
+    if (join == NULL || evf_failed(join))
+        return join;
+    link = handle->root->link = link_new(true);
+    return link_through(link, join);
 }
 
 static evf_future *
@@ -282,7 +322,7 @@ grow_tree(struct fuzz_frame *frame, unsigned depth)
     case 9:
         return abroad_new(grow(frame, depth));
     case 10:
-        return stash_new(grow(NULL, depth));
+        return fuzz.exact ? grow_group(depth) : stash_new(grow(NULL, depth));
     default:
         return frame_new(depth);
     }

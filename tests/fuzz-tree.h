@@ -14,5 +14,7 @@ evf_future *grow(struct fuzz_frame *frame, unsigned depth);
 
 /* A group's future, with a few children; the handle is one of the world's. */
 evf_future *grow_group(unsigned depth);
+/* Only the handle: nobody has taken its future yet. */
+void grow_group_alone(unsigned depth);
 
 #endif

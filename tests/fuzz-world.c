@@ -38,11 +38,13 @@ fuzz_fail(const char *format, ...)
 void
 fuzz_say(const char *format, ...)
 {
+    const struct fuzz_running *running = fuzz.running;
     va_list args;
 
     if (!fuzz.trace)
         return;
-    printf("%*s", (int)(2 * fuzz.depth), "");
+    for (; running != NULL; running = running->previous)
+        printf("  ");
     va_start(args, format);
     vprintf(format, args);
     va_end(args);

@@ -15,13 +15,28 @@
 #define FUZZ_LEAVES     128
 #define FUZZ_HANDLES    24
 #define FUZZ_GROUPS     8
+#define FUZZ_LINKS      512
 #define FUZZ_COMPLETERS 16
 #define FUZZ_ORPHANS    8
 #define FUZZ_EXECUTORS  2
 
+struct fuzz_root;
+
+/* What roots are inside of: a group, or the join of a task. */
+struct fuzz_link {
+    struct fuzz_root *container; /* who polled it last, or made it; or NULL */
+    int request;                 /* in force at its last poll */
+    bool keep_going;             /* a failure does not end the others */
+    bool failed;                 /* a child has, and the others should end */
+    bool stranded;               /* a foreign executor has polled it */
+    bool over;                   /* it has ended, or was dropped */
+    unsigned rooms;              /* that wait for it */
+};
+
 /* A future that an executor polls: a task's, or a group's child. */
 struct fuzz_root {
-    evf_future *future; /* until it is dropped */
+    evf_future *future;     /* until it is dropped */
+    struct fuzz_link *link; /* what it is inside of, or NULL */
     bool native;    /* it hands the executor's own waker on, uncounted */
     bool dropped;   /* it has been, and nothing of it runs any more */
     bool doomed;    /* to be dropped before anything else is polled */
@@ -34,6 +49,20 @@ struct fuzz_root {
     unsigned polls, wakes;
     unsigned requests; /* polls of which no wake but a request is the cause */
     unsigned calls;    /* of the callback */
+};
+
+/* Roots that are being polled or dropped, innermost first. */
+struct fuzz_running {
+    struct fuzz_root *root;
+    struct fuzz_running *previous;
+    evf_executor *executor; /* that polls it; NULL if it is dropped */
+};
+
+/* A group's handle that anybody may use. */
+struct fuzz_group {
+    evf_group *group; /* NULL: a free place */
+    struct fuzz_link *link;
+    bool handed; /* its future was taken */
 };
 
 /* An async function that was initialised. */
@@ -71,8 +100,8 @@ struct fuzz_world {
     bool starving; /* allocations may fail */
     unsigned fuel; /* side actions that are left */
     unsigned room; /* futures that may still be made */
-    unsigned depth; /* of roots that are being polled or dropped */
-    evf_executor *polling; /* who polls the innermost one; NULL in a drop */
+    bool exact;    /* no future moves, so that the model must be right */
+    struct fuzz_running *running;
     unsigned doomed; /* roots of which `doomed` is set */
     unsigned polls;
     unsigned misuses;
@@ -83,14 +112,15 @@ struct fuzz_world {
     evf_socket *socket[2]; /* connected to each other; NULL once closed */
     int fds[2];            /* of the program's, the same */
     unsigned waits[FUZZ_EXECUTORS][2]; /* live ones, by executor and fd */
-    unsigned roots, tokens, frames, groups; /* made so far */
+    unsigned roots, tokens, frames, groups, links; /* made so far */
     unsigned bells; /* foreign wakers that are out */
     struct fuzz_root root[FUZZ_ROOTS];
     bool token[FUZZ_TOKENS]; /* whether it is live */
     struct fuzz_frame_record frame[FUZZ_FRAMES];
     struct fuzz_leaf *leaf[FUZZ_LEAVES];
     struct fuzz_handle handle[FUZZ_HANDLES];
-    evf_group *group[FUZZ_GROUPS];
+    struct fuzz_link link[FUZZ_LINKS];
+    struct fuzz_group group[FUZZ_GROUPS];
     struct fuzz_completer completer[FUZZ_COMPLETERS];
     struct fuzz_orphan orphan[FUZZ_ORPHANS];
 };

@@ -12,6 +12,7 @@
 
 #include "fuzz-act.h"
 #include "fuzz-leaf.h"
+#include "fuzz-link.h"
 #include "fuzz-root.h"
 #include "fuzz-tree.h"
 #include "fuzz-world.h"
@@ -69,6 +70,7 @@ begin(uint64_t seed, bool trace)
     fuzz.cycles = chance(20);
     fuzz.shutdown = fuzz.cycles || chance(40);
     fuzz.starving = chance(20);
+    fuzz.exact = chance(60);
     evfi_stress = getenv("EVF_STRESS") != NULL || chance(20);
     fuzz.fuel = 50 + below(3000);
     fuzz.room = 50 + below(2000);
@@ -128,11 +130,13 @@ pass(void)
     if (chance(90))
         flags |= EVLOOP_ONCE;
     REQUIRE(event_base_loop(fuzz.base, flags) >= 0, "the loop has failed");
-    REQUIRE(fuzz.depth == 0, "a poll has not returned");
+    REQUIRE(fuzz.running == NULL, "a poll has not returned");
     REQUIRE(fuzz.doomed == 0, "the doomed have not ended");
     if (!idle())
         return;
     roots_check_idle();
+    if (fuzz.exact)
+        links_check_idle();
     check_waits();
 }
 

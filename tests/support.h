@@ -11,6 +11,9 @@
  * account of memory, file descriptors and misuse, which every case must leave
  * balanced.
  *
+ * The whole suite is what covers L16 (each back end, and debug mode) and R4 (the
+ * sanitizers and Valgrind): `.ci/run` runs it in each of these ways.
+ *
  * Environment: EVF_TEST_DEBUG_MODE=1 turns on libevent's debug mode, EVF_STRESS=1
  * makes every await suspend once.
  */

@@ -587,6 +587,98 @@ START_TEST(shortages_pause_accepting) /* R2 L20 */
 }
 END_TEST
 
+static void
+close_listener(void *arg)
+{
+    evf_listener_close(*(evf_listener **)arg);
+}
+
+START_TEST(shortage_that_lasts_is_looked_at_every_100_ms) /* L20 */
+{
+    struct hand h = {0};
+    uint64_t before;
+    int client;
+    evf_listener *listener = awaited(&client);
+
+    ck_assert_int_eq(evf_executor_pause_clock(executor), 0);
+    grasp(&h, evf_accept(&h.op, listener));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    pass_once();
+    before = evf_executor_now(executor);
+    break_next(CALL_ACCEPT4, 5, EMFILE);
+    for (unsigned i = 1; i <= 5; i++) {
+        ck_assert_uint_eq(h.probe.wakes, i);
+        ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+        ck_assert_uint_eq(events_on_fd(base, evf_listener_fd(listener)), 0);
+        while (h.probe.wakes == i)
+            pass_once();
+    }
+    ck_assert_uint_eq(evf_executor_now(executor) - before, 500);
+    evf_socket_close((evf_socket *)hand_end(&h));
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
+START_TEST(listener_closed_during_a_shortage) /* L20 */
+{
+    struct hand h = {0};
+    int client;
+    evf_listener *listener = awaited(&client);
+
+    grasp(&h, evf_accept(&h.op, listener));
+    break_next(CALL_ACCEPT4, 1, EMFILE);
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    ck_assert(!evfi_wheel_empty(&evf_executor_reactor(executor)->wheel));
+    evf_listener_close(listener);
+    ck_assert_uint_eq(h.probe.wakes, 1);
+    ck_assert(evfi_wheel_empty(&evf_executor_reactor(executor)->wheel));
+    ck_assert_int_eq(hand_end(&h), -EBADF);
+    close(client);
+}
+END_TEST
+
+/* Its timer is to be cancelled although its entry has been cut loose. */
+START_TEST(listener_closed_while_the_executor_goes_during_a_shortage) /* F16 */
+{
+    struct trap trap;
+    struct hand h = {0};
+    evf_context cx;
+    int client;
+    evf_listener *listener = awaited(&client);
+
+    trap_init(&trap, close_listener, &listener);
+    grasp(&h, evf_accept(&h.op, listener));
+    break_next(CALL_ACCEPT4, 1, EMFILE);
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    evf_context_init(&cx, &trap.waker, executor);
+    ck_assert_int_eq(evf_future_poll(h.future, &cx), EVF_PENDING);
+    executor_done();
+    ck_assert_uint_eq(trap.wakes, 1);
+    let_go(&h);
+    ck_assert_int_eq(trap.live, 0);
+    close(client);
+}
+END_TEST
+
+START_TEST(executor_goes_during_a_shortage) /* L20 F23 */
+{
+    struct hand h = {0};
+    int client;
+    evf_listener *listener = awaited(&client);
+
+    grasp(&h, evf_accept(&h.op, listener));
+    break_next(CALL_ACCEPT4, 1, EMFILE);
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    executor_done();
+    ck_assert_int_eq(hand_end(&h), -ESHUTDOWN);
+    evf_listener_close(listener);
+    close(client);
+}
+END_TEST
+
 START_TEST(event_that_cannot_be_added_fails_the_wait) /* R2 */
 {
     evf_interest interest = {0};
@@ -825,6 +917,10 @@ TEST_MAIN("faults", interrupted_read_is_repeated, storm_of_eagain_is_waited_out,
     connections_that_are_gone_again_are_skipped, skipping_is_bounded_in_a_poll,
     accept_that_would_block_after_all_waits,
     errors_that_are_not_survived_are_the_result, shortages_pause_accepting,
+    shortage_that_lasts_is_looked_at_every_100_ms,
+    listener_closed_during_a_shortage,
+    listener_closed_while_the_executor_goes_during_a_shortage,
+    executor_goes_during_a_shortage,
     event_that_cannot_be_added_fails_the_wait,
     event_that_cannot_be_changed_strands_nobody,
     event_that_cannot_be_narrowed_strands_nobody,

@@ -17,16 +17,16 @@ START_TEST(arguments_that_cannot_be_are_refused) /* F47 */
     letter(&l, &c, 1);
     make_pipe(fds, O_NONBLOCK);
     pipe_end = adopt(fds[0]);
-    ck_assert_int_eq(
-        finish_now(evf_sendmsg(NULL, NULL, &l.message, 0)), -EBADF);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, NULL, &l.message, 0)), -EBADF);
+    ck_assert_int_eq(finish_now(evf_sendmsg(NULL, NULL, &l.message, 0)),
+        -EBADF);
+    ck_assert_int_eq(finish_now(evf_recvmsg(NULL, NULL, &l.message, 0)),
+        -EBADF);
     ck_assert_int_eq(finish_now(evf_sendmsg(NULL, socket, NULL, 0)), -EINVAL);
     ck_assert_int_eq(finish_now(evf_recvmsg(NULL, socket, NULL, 0)), -EINVAL);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, pipe_end, &l.message, 0)), -ENOTSOCK);
-    ck_assert_int_eq(
-        finish_now(evf_sendmsg(NULL, pipe_end, &l.message, 0)), -ENOTSOCK);
+    ck_assert_int_eq(finish_now(evf_recvmsg(NULL, pipe_end, &l.message, 0)),
+        -ENOTSOCK);
+    ck_assert_int_eq(finish_now(evf_sendmsg(NULL, pipe_end, &l.message, 0)),
+        -ENOTSOCK);
     evf_socket_close(pipe_end);
     evf_socket_close(socket);
     close(fds[1]);
@@ -50,10 +50,10 @@ START_TEST(memory_and_storage_that_cannot_be_had) /* F28 F34 */
     ck_assert_uint_eq(socket->entry.refs, refs);
     grasp(&h, evf_recvmsg(&h.op, socket, letter(&m, &d, 1), 0));
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(&h.op, socket, &l.message, 0)), -EBUSY);
-    ck_assert_int_eq(
-        finish_now(evf_sendmsg(&h.op, socket, &l.message, 0)), -EBUSY);
+    ck_assert_int_eq(finish_now(evf_recvmsg(&h.op, socket, &l.message, 0)),
+        -EBUSY);
+    ck_assert_int_eq(finish_now(evf_sendmsg(&h.op, socket, &l.message, 0)),
+        -EBUSY);
     ck_assert_uint_eq(socket->entry.refs, refs + 1);
     say(peer, "y");
     ck_assert_int_eq(hand_end(&h), 1);
@@ -121,8 +121,9 @@ START_TEST(message_is_written_only_when_one_has_come) /* F2 */
     ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
     ck_assert_uint_eq(l.message.msg_namelen, before.msg_namelen);
     ck_assert_uint_eq(l.message.msg_controllen, before.msg_controllen);
-    ck_assert_int_eq(
-        sendto(other, "x", 1, 0, (struct sockaddr *)&here, sizeof(here)), 1);
+    ck_assert_int_eq(sendto(other, "x", 1, 0, (struct sockaddr *)&here,
+                         sizeof(here)),
+        1);
     until_readable(fd);
     ck_assert_int_eq(hand_end(&h), 1);
     ck_assert_uint_eq(l.message.msg_namelen, sizeof(there));
@@ -209,7 +210,7 @@ START_TEST(message_that_came_beats_a_request) /* F35 F31 */
     say(peer, "xyz");
     evf_task_cancel(a);
     evf_task_cancel(b);
-    run();
+    pass();
     ck_assert_int_eq(with, 3);
     ck_assert_int_eq(without, -ECANCELED);
     evf_task_free(a);
@@ -231,8 +232,8 @@ START_TEST(steady_state_neither_allocates_nor_tries_in_vain)
     int fds[2];
     evf_socket *socket;
 
-    ck_assert_int_eq(
-        socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds),
+        0);
     socket = adopt(fds[0]);
     grasp(&h, evf_recvmsg(&h.op, socket, letter(&l, buf, 8), 0));
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
@@ -317,8 +318,9 @@ START_TEST(message_without_a_reader_is_epipe_and_no_signal) /* R2 */
     evf_socket *socket = adopt_pair(&peer);
 
     close(peer);
-    ck_assert_int_eq(
-        finish_now(evf_sendmsg(NULL, socket, letter(&l, &c, 1), 0)), -EPIPE);
+    ck_assert_int_eq(finish_now(
+                         evf_sendmsg(NULL, socket, letter(&l, &c, 1), 0)),
+        -EPIPE);
     evf_socket_close(socket);
 }
 END_TEST

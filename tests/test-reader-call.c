@@ -323,16 +323,16 @@ START_TEST(cancelled_call_yields_a_line_or_loses_nothing) /* F35 F31 */
     evf_task *a, *b;
     char *data = NULL, *more = NULL;
 
-    a = evf_spawn_then(
-        executor, evf_read_line(NULL, whole, &data), note_result, &with);
-    b = evf_spawn_then(
-        executor, evf_read_line(NULL, part, &more), note_result, &without);
+    a = evf_spawn_then(executor, evf_read_line(NULL, whole, &data), note_result,
+        &with);
+    b = evf_spawn_then(executor, evf_read_line(NULL, part, &more), note_result,
+        &without);
     run_passes(2);
     say(peer, "line\n");
     say(other_peer, "li");
     evf_task_cancel(a);
     evf_task_cancel(b);
-    run();
+    pass();
     ck_assert_int_eq(with, 5);
     ck_assert_str_eq(data, "line");
     ck_assert_int_eq(without, -ECANCELED);
@@ -356,11 +356,11 @@ START_TEST(deadline_of_a_call_loses_nothing)
 
     evf_executor_pause_clock(executor);
     say(peer, "slow");
-    ck_assert_int_eq(
-        finish_now(evf_timeout(NULL, 100, evf_read_line(NULL, reader, &data))),
+    ck_assert_int_eq(finish_now(evf_timeout(NULL, 100,
+                         evf_read_line(NULL, reader, &data))),
         -ETIMEDOUT);
-    ck_assert_int_eq(
-        finish_now(evf_timeout(NULL, 100, evf_read_line(NULL, reader, &data))),
+    ck_assert_int_eq(finish_now(evf_timeout(NULL, 100,
+                         evf_read_line(NULL, reader, &data))),
         -ETIMEDOUT);
     say(peer, "ly\n");
     ck_assert_int_eq(line(reader, &data), 7);

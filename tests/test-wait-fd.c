@@ -48,8 +48,9 @@ START_TEST(signals_that_cannot_be_waited_for_are_refused) /* L5 */
 
     pair(fds);
     for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
-        ck_assert_int_eq(
-            finish_now(evf_wait_fd(NULL, NULL, fds[0], signals[i])), -EINVAL);
+        ck_assert_int_eq(finish_now(
+                             evf_wait_fd(NULL, NULL, fds[0], signals[i])),
+            -EINVAL);
     close(fds[0]);
     close(fds[1]);
 }
@@ -69,20 +70,22 @@ START_TEST(files_directories_and_closed_fds_are_refused) /* L17 */
     warnings = 0;
     event_set_log_callback(count_warning);
     for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
-        ck_assert_int_eq(
-            finish_now(evf_wait_fd(NULL, NULL, file, signals[i])), -ENOTSUP);
-        ck_assert_int_eq(
-            finish_now(evf_wait_fd(NULL, NULL, fileno(written), signals[i])),
+        ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, file, signals[i])),
             -ENOTSUP);
-        ck_assert_int_eq(
-            finish_now(evf_wait_fd(NULL, NULL, directory, signals[i])),
+        ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fileno(written),
+                             signals[i])),
             -ENOTSUP);
-        ck_assert_int_eq(
-            finish_now(evf_wait_fd(NULL, NULL, closed, signals[i])), -EBADF);
-        ck_assert_int_eq(
-            finish_now(evf_wait_fd(NULL, NULL, -1, signals[i])), -EBADF);
-        ck_assert_int_eq(
-            finish_now(evf_wait_fd(NULL, NULL, INT_MAX, signals[i])), -EBADF);
+        ck_assert_int_eq(finish_now(
+                             evf_wait_fd(NULL, NULL, directory, signals[i])),
+            -ENOTSUP);
+        ck_assert_int_eq(finish_now(
+                             evf_wait_fd(NULL, NULL, closed, signals[i])),
+            -EBADF);
+        ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, -1, signals[i])),
+            -EBADF);
+        ck_assert_int_eq(finish_now(
+                             evf_wait_fd(NULL, NULL, INT_MAX, signals[i])),
+            -EBADF);
     }
     ck_assert_uint_eq(warnings, 0);
     fclose(written);
@@ -103,8 +106,8 @@ START_TEST(ready_fd_needs_no_event)
     ck_assert_uint_eq(h.probe.clones, 0);
     let_go(&h);
     say(fds[1], "x");
-    ck_assert_int_eq(finish_now(evf_wait_fd(
-                         NULL, NULL, fds[0], EVF_READABLE | EVF_WRITABLE)),
+    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0],
+                         EVF_READABLE | EVF_WRITABLE)),
         EVF_READABLE | EVF_WRITABLE);
     close(fds[0]);
     close(fds[1]);
@@ -349,7 +352,7 @@ START_TEST(what_has_occurred_beats_a_request) /* F35 F31 */
     evf_task_cancel(a);
     evf_task_cancel(b);
     evf_task_cancel(c);
-    run();
+    pass();
     ck_assert_int_eq(with, EVF_READABLE);
     ck_assert_int_eq(without, -ECANCELED);
     ck_assert_int_eq(unstarted, -ECANCELED);
@@ -376,8 +379,8 @@ START_TEST(executor_is_the_contexts_or_given) /* F40 */
     ck_assert(task.ended);
     ck_assert_int_eq(task.result, -ENOTSUP);
     foreign_end(&task);
-    foreign_spawn(
-        &on, &task, evf_wait_fd(NULL, executor, fds[0], EVF_READABLE));
+    foreign_spawn(&on, &task,
+        evf_wait_fd(NULL, executor, fds[0], EVF_READABLE));
     foreign_run(&on);
     ck_assert(!task.ended);
     say(fds[1], "x");
@@ -450,19 +453,19 @@ START_TEST(peer_that_leaves_is_told_where_it_can_be) /* L5 */
     ck_assert(!hand_woken(&h));
     shutdown(fds[1], SHUT_WR);
     until_readable(fds[0]);
-    ck_assert_int_eq(
-        hand_end(&h), early ? EVF_READABLE | EVF_CLOSED : EVF_READABLE);
+    ck_assert_int_eq(hand_end(&h),
+        early ? EVF_READABLE | EVF_CLOSED : EVF_READABLE);
     ck_assert_uint_eq(w.probe.wakes, early);
     if (early)
         ck_assert_int_eq(hand_end(&w), EVF_CLOSED);
     else
         let_go(&w);
 #ifdef POLLRDHUP
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_READABLE | EVF_CLOSED)),
+    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0],
+                         EVF_READABLE | EVF_CLOSED)),
         EVF_READABLE | EVF_CLOSED);
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_WRITABLE | EVF_CLOSED)),
+    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0],
+                         EVF_WRITABLE | EVF_CLOSED)),
         EVF_CLOSED);
 #endif
     close(fds[0]);
@@ -506,8 +509,8 @@ START_TEST(reset_is_readable_and_writable) /* L5 */
     close(fds[1]);
     until_readable(fds[0]);
     ck_assert_int_eq(hand_end(&h), EVF_READABLE | EVF_WRITABLE);
-    ck_assert_int_eq(finish_now(evf_wait_fd(
-                         NULL, NULL, fds[0], EVF_READABLE | EVF_WRITABLE)),
+    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0],
+                         EVF_READABLE | EVF_WRITABLE)),
         EVF_READABLE | EVF_WRITABLE);
     close(fds[0]);
 }
@@ -533,8 +536,8 @@ START_TEST(device_that_is_always_ready_is_ready)
 {
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(NULL, NULL, fd, EVF_READABLE | EVF_WRITABLE)),
+    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fd,
+                         EVF_READABLE | EVF_WRITABLE)),
         EVF_READABLE | EVF_WRITABLE);
     close(fd);
 }
@@ -569,8 +572,8 @@ START_TEST(memory_and_storage_that_cannot_be_had) /* F28 F34 */
     heap_fail_at(1);
     ck_assert_ptr_null(evf_wait_fd(NULL, NULL, fds[0], EVF_READABLE));
     grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE)), -EBUSY);
+    ck_assert_int_eq(finish_now(evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE)),
+        -EBUSY);
     /* The entry of the fd, then the map of all of them. */
     for (size_t n = 1; n <= 2; n++) {
         if (h.future == NULL)
@@ -657,7 +660,7 @@ START_TEST(many_wait_for_one_fd_in_their_order) /* F9 L6 */
     ck_assert_uint_eq(events_on_fd(base, fds[0]), 1);
     ck_assert_uint_eq(ended, 0);
     say(fds[1], "x"); /* one byte for all of them */
-    run();
+    pass();
     ck_assert_uint_eq(ended, 8);
     for (unsigned i = 0; i < 8; i++) {
         ck_assert_uint_eq(order[i], i);

@@ -16,8 +16,11 @@ typedef struct evf_listener evf_listener;
 
 /*
  * Takes over a listening file descriptor, from socket activation for example.
+ * Its flags are not touched; if it would block it is polled first, which is not
+ * enough where other processes accept from it too: set O_NONBLOCK there.
  *
- * Returns: 0; the errors of evf_socket_new(). `*listener` is written on success
+ * Returns: 0; the errors of evf_socket_new(); -EINVAL for a socket that does
+ *   not listen, -ENOTSOCK for what is none. `*listener` is written on success
  *   only.
  * Ownership: takes `fd` on success; returns owned.
  * Context: loop thread.

@@ -17,8 +17,10 @@ struct msghdr;
  * are always added.
  *
  * Returns: the future: the number of bytes; -ENOTSOCK for a pipe or terminal;
- *   the errors of sendmsg(2). NULL (-ENOMEM), the -EBUSY future, or the -EINVAL
- *   future for a NULL message.
+ *   -EAGAIN when the receiver of a Unix datagram is named in the message and has
+ *   a full queue, for which one cannot wait: connect(2) to it; the errors of
+ *   sendmsg(2). NULL (-ENOMEM), the -EBUSY future, or the -EINVAL future for a
+ *   NULL message.
  * Ownership: `message`, and what it points to, is pinned until the future is
  *   dropped.
  * Cancellation: nothing was sent unless the future was ready.
@@ -30,12 +32,13 @@ EVF_API evf_future *evf_sendmsg(
 
 /*
  * Receives once. `flags` are those of recvmsg(2); MSG_DONTWAIT is always added,
- * and MSG_CMSG_CLOEXEC where the system has it. With MSG_OOB it does not wait,
- * since urgent data does not make a socket readable: -EINVAL or -EAGAIN.
+ * and MSG_CMSG_CLOEXEC where the system has it. With MSG_OOB, and Linux's
+ * MSG_ERRQUEUE, it does not wait, since what they ask for does not make a socket
+ * readable: -EINVAL or -EAGAIN.
  *
  * Returns: the future: the number of bytes, and what recvmsg(2) writes to
- *   `message`; its errors. NULL (-ENOMEM), the -EBUSY future, or the -EINVAL
- *   future for a NULL message.
+ *   `message`; -ENOTSOCK for a pipe or terminal; its errors. NULL (-ENOMEM),
+ *   the -EBUSY future, or the -EINVAL future for a NULL message.
  * Ownership: `message`, and what it points to, is pinned until the future is
  *   dropped. File descriptors received are the caller's.
  * Cancellation: loses no message.

@@ -45,7 +45,8 @@ typedef struct evf_interest {
 
 /*
  * Registers: when a signal of `event` occurs on `fd`, `waker` is woken, with
- * `interest->occurred` set. An interest that is registered already is moved.
+ * `interest->occurred` set; or with none, when a socket of the library's is
+ * closed or the executor goes. An interest that is registered already is moved.
  *
  * Returns: 0. -EBADF if the fd is not open; -ENOTSUP for a regular file or a
  *   directory, which are always ready (threads read those); -EEXIST if another

@@ -18,8 +18,9 @@ struct sockaddr;
  * Operations are lazy: the system call is made when the future is polled, and
  * whenever that would block the operation waits. They hold a reference on the
  * socket; closing it makes them fail with -EBADF, and so does a NULL socket.
- * Their other errors are those of the system call; SIGPIPE is never raised on
- * sockets.
+ * Their other errors are those of the system call. SIGPIPE is never raised: on
+ * sockets by MSG_NOSIGNAL, elsewhere by blocking it during the call, which costs
+ * two calls more.
  *
  * After evf_executor_free() operations fail with -ESHUTDOWN, and the socket is
  * still to be closed.
@@ -28,11 +29,15 @@ typedef struct evf_socket evf_socket;
 
 /*
  * Takes over a file descriptor. Its flags are not touched: sockets are read
- * with MSG_DONTWAIT, others are polled first if they would block.
+ * with MSG_DONTWAIT; others, if they would block, are polled first and written
+ * PIPE_BUF bytes at a time. Such a descriptor still blocks if another process
+ * takes what there was between the two calls, or if it is a terminal that is
+ * stopped: set O_NONBLOCK on what nobody shares.
  *
- * Returns: 0. -EBADF if it is not open; -ENOTSUP for a regular file or a
- *   directory; -EEXIST if the executor has a socket or a live wait on it;
- *   -ENOMEM; -EINVAL for a NULL executor. `*socket` is written on success only.
+ * Returns: 0. -EBADF if it is not open; -ENOTSUP for a regular file, a
+ *   directory or a block device; -EEXIST if the executor has a socket or a live
+ *   wait on it; -ENOMEM; -ESHUTDOWN while the executor is being freed; -EINVAL
+ *   for a NULL executor. `*socket` is written on success only.
  * Ownership: takes `fd` on success; returns owned.
  * Context: loop thread.
  * Since: 0.1
