@@ -172,6 +172,15 @@ host_calls(void (*fn)(void *arg), void *arg)
         event_base_once(base, -1, EV_TIMEOUT, on_host_call, call, &soon), 0);
 }
 
+bool
+host_is_done(void)
+{
+    for (int i = 0; i < 10; i++)
+        if (event_base_loop(base, EVLOOP_NONBLOCK) == 1)
+            return true;
+    return false;
+}
+
 void
 use_priorities(int n)
 {

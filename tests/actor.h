@@ -72,6 +72,9 @@ void tell(intptr_t result, void *told);
 /* Calls `fn(arg)` from a callback of the host's in a later pass of the loop. */
 void host_calls(void (*fn)(void *arg), void *arg);
 
+/* Whether nothing holds the loop, so that dispatch would return, in a while. */
+bool host_is_done(void);
+
 /* A base with so many priorities, and the case's executor on it. */
 void use_priorities(int n);
 

@@ -96,8 +96,8 @@ capped(enum call call, size_t len)
 WRAP(int, accept4, int fd, struct sockaddr *address, socklen_t *length,
     int flags)
 {
-    return strikes(CALL_ACCEPT4) ? -1 :
-                                   __real_accept4(fd, address, length, flags);
+    return strikes(CALL_ACCEPT4) ? -1
+                                 : __real_accept4(fd, address, length, flags);
 }
 
 WRAP(int, bind, int fd, const struct sockaddr *address, socklen_t length)

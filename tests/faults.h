@@ -2,7 +2,10 @@
 #ifndef FAULTS_H
 #define FAULTS_H
 
-#include <stddef.h>
+#include <unistd.h>
+
+#include "io/operation-internal.h"
+#include "sockets.h"
 
 /*
  * System calls, and a few of libevent's and libc's, that fail when a test says
@@ -51,5 +54,24 @@ unsigned calls(enum call call);
 
 /* The bytes that CALL_MEMMEM was given to search. */
 size_t bytes_searched(void);
+
+/* A socket with something to read, of which its entry knows. */
+static inline evf_socket *
+expecting(int *peer, const char *text)
+{
+    evf_socket *socket = adopt_pair(peer);
+
+    say(*peer, text);
+    socket->entry.hint |= EVF_READABLE;
+    faults_reset();
+    return socket;
+}
+
+static inline void
+part(evf_socket *socket, int peer)
+{
+    evf_socket_close(socket);
+    close(peer);
+}
 
 #endif

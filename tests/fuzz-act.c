@@ -292,6 +292,8 @@ fuzz_act(unsigned percent)
         touch_leaf();
         break;
     }
+    if (fuzz.running == NULL)
+        REQUIRE(fuzz.doomed == 0, "the doomed have not ended at once");
 }
 
 void

@@ -12,6 +12,7 @@ unit_tests = \
 	tests/test-channel-model \
 	tests/test-completer \
 	tests/test-connect \
+	tests/test-connect-list \
 	tests/test-context \
 	tests/test-deadline \
 	tests/test-dump \
@@ -19,9 +20,12 @@ unit_tests = \
 	tests/test-end-container \
 	tests/test-end-matrix \
 	tests/test-entry \
+	tests/test-entry-end \
 	tests/test-executor \
 	tests/test-executor-free \
 	tests/test-faults \
+	tests/test-faults-accept \
+	tests/test-faults-event \
 	tests/test-frame \
 	tests/test-frame-cancel \
 	tests/test-frame-end \
@@ -32,10 +36,13 @@ unit_tests = \
 	tests/test-group-inside \
 	tests/test-group-matrix \
 	tests/test-interest \
+	tests/test-interest-host \
+	tests/test-interest-waker \
 	tests/test-interval \
 	tests/test-join \
 	tests/test-join-task \
 	tests/test-list \
+	tests/test-listen \
 	tests/test-listener \
 	tests/test-message \
 	tests/test-message-control \
@@ -44,6 +51,7 @@ unit_tests = \
 	tests/test-op \
 	tests/test-reactor \
 	tests/test-read \
+	tests/test-read-file \
 	tests/test-reader \
 	tests/test-reader-call \
 	tests/test-reader-free \
@@ -53,6 +61,7 @@ unit_tests = \
 	tests/test-shield \
 	tests/test-sleep \
 	tests/test-socket \
+	tests/test-socket-callback \
 	tests/test-steady \
 	tests/test-task \
 	tests/test-task-cancel \
@@ -62,10 +71,12 @@ unit_tests = \
 	tests/test-turn-matrix \
 	tests/test-wait-fd \
 	tests/test-wait-fd-host \
+	tests/test-wait-fd-signals \
 	tests/test-waker \
 	tests/test-wheel \
 	tests/test-wheel-model \
 	tests/test-write \
+	tests/test-write-file \
 	tests/test-yield
 
 # Check programs that take longer: not under Valgrind, where they take hours.
@@ -88,6 +99,8 @@ tests_fuzz_SOURCES = \
 	tests/fuzz-check.c \
 	tests/fuzz-leaf.c \
 	tests/fuzz-leaf.h \
+	tests/fuzz-link.c \
+	tests/fuzz-link.h \
 	tests/fuzz-root.c \
 	tests/fuzz-root.h \
 	tests/fuzz-tree.c \
@@ -108,12 +121,8 @@ tests_sweep_SOURCES = \
 	tests/sweep-world.c \
 	tests/sweep.c
 
-# Every call that tests/faults.c can make fail.
-tests_test_faults_SOURCES = \
-	tests/faults.c \
-	tests/faults.h \
-	tests/test-faults.c
-tests_test_faults_LDFLAGS = $(AM_LDFLAGS) \
+# The calls that tests/faults.c can make fail, for the programs that do.
+faults_ldflags = $(AM_LDFLAGS) \
 	-Wl,--wrap=accept4 \
 	-Wl,--wrap=bind \
 	-Wl,--wrap=connect \
@@ -133,6 +142,24 @@ tests_test_faults_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=setsockopt \
 	-Wl,--wrap=socket \
 	-Wl,--wrap=writev
+
+tests_test_faults_SOURCES = \
+	tests/faults.c \
+	tests/faults.h \
+	tests/test-faults.c
+tests_test_faults_LDFLAGS = $(faults_ldflags)
+
+tests_test_faults_accept_SOURCES = \
+	tests/faults.c \
+	tests/faults.h \
+	tests/test-faults-accept.c
+tests_test_faults_accept_LDFLAGS = $(faults_ldflags)
+
+tests_test_faults_event_SOURCES = \
+	tests/faults.c \
+	tests/faults.h \
+	tests/test-faults-event.c
+tests_test_faults_event_LDFLAGS = $(faults_ldflags)
 
 tests_libsupport_la_SOURCES = \
 	tests/actor.c \

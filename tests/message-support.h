@@ -79,8 +79,8 @@ autobind(int fd, struct sockaddr_un *address)
 
     memset(address, 0, sizeof(*address));
     address->sun_family = AF_UNIX;
-    ck_assert_int_eq(
-        bind(fd, (struct sockaddr *)address, sizeof(sa_family_t)), 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)address, sizeof(sa_family_t)),
+        0);
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)address, &length), 0);
     return length;
 }

@@ -220,8 +220,8 @@ ask(evf_op *op, evf_reader *reader, const struct piece *piece, char **data)
     case 'e':
         return evf_read_exact(op, reader, piece->count, data);
     case 'u':
-        return evf_read_until(
-            op, reader, piece->delimiter, strlen(piece->delimiter), data);
+        return evf_read_until(op, reader, piece->delimiter,
+            strlen(piece->delimiter), data);
     default:
         return evf_read_line(op, reader, data);
     }
@@ -232,8 +232,8 @@ ask(evf_op *op, evf_reader *reader, const struct piece *piece, char **data)
  * and make a new one.
  */
 static inline intptr_t
-answer(
-    evf_reader *reader, const struct piece *piece, bool impatient, char **data)
+answer(evf_reader *reader, const struct piece *piece, bool impatient,
+    char **data)
 {
     evf_op op = {0};
     struct probe probe;

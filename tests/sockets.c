@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -45,8 +47,7 @@ at_loopback(int fd, struct sockaddr_in *address)
     memset(address, 0, sizeof(*address));
     address->sin_family = AF_INET;
     address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ck_assert_int_eq(
-        bind(fd, (struct sockaddr *)address, sizeof(*address)), 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)address, sizeof(*address)), 0);
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)address, &length), 0);
 }
 
@@ -79,8 +80,9 @@ tcp_pair(int fds[2])
 
     fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_ge(fds[0], 0);
-    ck_assert_int_eq(
-        connect(fds[0], (struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(connect(fds[0], (struct sockaddr *)&address,
+                         sizeof(address)),
+        0);
     fds[1] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     ck_assert_int_ge(fds[1], 0);
     ck_assert_int_eq(fcntl(fds[0], F_SETFL, O_RDWR | O_NONBLOCK), 0);
@@ -92,8 +94,9 @@ reset_on_close(int fd)
 {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
 
-    ck_assert_int_eq(
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger,
+                         sizeof(linger)),
+        0);
 }
 
 void
@@ -133,6 +136,119 @@ hear(int fd, const char *text)
     ck_assert_int_ge(n, 0);
     buf[n] = '\0';
     ck_assert_str_eq(buf, text);
+}
+
+int
+next_fd(void)
+{
+    int fd = dup(0);
+
+    close(fd);
+    return fd;
+}
+
+int
+dial(const struct sockaddr_in *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(connect(fd, (const struct sockaddr *)address,
+                         sizeof(*address)),
+        0);
+    return fd;
+}
+
+evf_future *
+connect_to(evf_op *op, const struct sockaddr_in *address)
+{
+    return evf_connect(op, (const struct sockaddr *)address, sizeof(*address));
+}
+
+evf_socket *
+as_socket(intptr_t result)
+{
+    ck_assert_msg(!evf_failed(result), "error %d", (int)result);
+    ck_assert_int_ne(result, 0);
+    return (evf_socket *)result;
+}
+
+socklen_t
+abstract(struct sockaddr_un *address, const char *name)
+{
+    memset(address, 0, sizeof(*address));
+    address->sun_family = AF_UNIX;
+    snprintf(address->sun_path + 1, sizeof(address->sun_path) - 1,
+        "evfuture-%d-%s", (int)getpid(), name);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+        strlen(address->sun_path + 1));
+}
+
+void
+crowd(struct crowded *c)
+{
+    socklen_t length = sizeof(c->address);
+
+    c->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memset(&c->address, 0, sizeof(c->address));
+    c->address.sin_family = AF_INET;
+    c->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ck_assert_int_eq(bind(c->listener, (struct sockaddr *)&c->address, length),
+        0);
+    ck_assert_int_eq(getsockname(c->listener, (struct sockaddr *)&c->address,
+                         &length),
+        0);
+    ck_assert_int_eq(listen(c->listener, 0), 0);
+    for (int i = 0; i < 8; i++) {
+        c->fillers[i] = socket(AF_INET,
+            SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        connect(c->fillers[i], (struct sockaddr *)&c->address, length);
+    }
+}
+
+void
+disperse(struct crowded *c)
+{
+    for (int i = 0; i < 8; i++)
+        close(c->fillers[i]);
+    close(c->listener);
+}
+
+int
+add(int fd, evf_interest *interest, uint32_t signals, const evf_waker *waker)
+{
+    return evf_reactor_add_io_event_interest(evf_executor_reactor(executor), fd,
+        interest, (evf_event){0, signals}, waker);
+}
+
+char *
+pattern(size_t len)
+{
+    char *bytes = malloc(len);
+
+    ck_assert_ptr_nonnull(bytes);
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (char)(i * 2654435761u >> 23);
+    return bytes;
+}
+
+void
+hear_bytes(int fd, const char *expected, size_t len)
+{
+    char *buf = malloc(len);
+    size_t got = 0;
+
+    ck_assert_ptr_nonnull(buf);
+    while (got < len) {
+        ssize_t n;
+
+        until_readable(fd);
+        n = read(fd, buf + got, len - got);
+
+        ck_assert_int_gt(n, 0);
+        got += (size_t)n;
+    }
+    ck_assert_int_eq(memcmp(buf, expected, len), 0);
+    free(buf);
 }
 
 static bool
@@ -204,8 +320,9 @@ drain(int fd)
 void
 pass(void)
 {
-    ck_assert_int_ge(
-        event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY), 0);
+    ck_assert_int_ge(event_base_loop(base,
+                         EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY),
+        0);
 }
 
 static void

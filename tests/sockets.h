@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "support.h"
 
@@ -52,13 +53,47 @@ int listening(struct sockaddr_in *address);
 /* One at which nobody listens, nor will. The descriptor keeps it so. */
 int refusing(struct sockaddr_in *address);
 
+/* The fd that the next socket(2), or dup(2), gives. */
+int next_fd(void);
+
+/* A client of an address that listens: connected, the backlog has it. */
+int dial(const struct sockaddr_in *address);
+
+/* The library's, to the same. */
+evf_future *connect_to(evf_op *op, const struct sockaddr_in *address);
+
+/* A result that must be a socket. */
+evf_socket *as_socket(intptr_t result);
+
+/* A Unix address in the kernel's name space, which leaves no file behind. */
+socklen_t abstract(struct sockaddr_un *address, const char *name);
+
+/*
+ * An address at which a connection stays in progress: the backlog is full, so
+ * that the kernel drops what comes.
+ */
+struct crowded {
+    struct sockaddr_in address;
+    int listener, fillers[8];
+};
+void crowd(struct crowded *c);
+void disperse(struct crowded *c);
+
 /* Sends, or takes, just this string. */
 void say(int fd, const char *text);
 void hear(int fd, const char *text);
 
+/* Bytes that are not all the same, to be freed; takes just those. */
+char *pattern(size_t len);
+void hear_bytes(int fd, const char *expected, size_t len);
+
 /* Fills what the kernel buffers for a writer; takes all of it out again. */
 size_t stuff(int fd);
 size_t drain(int fd);
+
+/* Registers with the executor's reactor, under a drawn id: 0 or an error. */
+int add(int fd, evf_interest *interest, uint32_t signals,
+    const evf_waker *waker);
 
 /* Whether an fd would give something to read, now; waits until it would. */
 bool readable(int fd);

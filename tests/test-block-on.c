@@ -182,7 +182,7 @@ START_TEST(result_that_is_there_beats_the_interruption)
 END_TEST
 
 static intptr_t nested;
-static struct actor nested_actor;
+static struct actor nested_actor = {.ready = true};
 
 static void
 blocks(struct actor *self)

@@ -24,11 +24,11 @@ static void
 assert_armed(evf_socket *socket, uint32_t signals)
 {
     ck_assert_uint_eq(entry_of(socket)->armed, signals);
-    ck_assert_uint_eq(
-        events_on_fd(base, evf_socket_fd(socket)), signals != 0 ? 1 : 0);
+    ck_assert_uint_eq(events_on_fd(base, evf_socket_fd(socket)),
+        signals != 0 ? 1 : 0);
     if (signals != 0)
-        ck_assert_int_eq(
-            event_get_events(&entry_of(socket)->event) & (EV_READ | EV_WRITE),
+        ck_assert_int_eq(event_get_events(&entry_of(socket)->event) &
+                (EV_READ | EV_WRITE),
             (signals & EVF_READABLE ? EV_READ : 0) |
                 (signals & EVF_WRITABLE ? EV_WRITE : 0));
 }
@@ -340,141 +340,6 @@ START_TEST(muted_entry_is_armed_for_nothing)
 }
 END_TEST
 
-START_TEST(muted_entry_that_is_closed_wakes_those_who_wait)
-{
-    struct hand h = {0};
-    char buf[8];
-    int peer;
-    evf_socket *socket = adopt_pair(&peer);
-
-    evfi_entry_mute(entry_of(socket));
-    grasp(&h, evf_read(&h.op, socket, buf, sizeof(buf)));
-    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    evf_socket_close(socket);
-    ck_assert_int_eq(hand_end(&h), -EBADF);
-    close(peer);
-}
-END_TEST
-
-START_TEST(map_grows_with_the_numbers_of_the_fds) /* F28 */
-{
-    static const int numbers[] = {63, 64, 200, 900};
-    struct hand h = {0};
-    char buf[8];
-    evf_socket *sockets[4];
-    int peers[4], fds[2];
-
-    for (int i = 0; i < 4; i++) {
-        pair(fds);
-        peers[i] = fds[1];
-        ck_assert_int_eq(dup3(fds[0], numbers[i], O_CLOEXEC), numbers[i]);
-        close(fds[0]);
-        if (i == 1) {
-            heap_fail_at(2);
-            ck_assert_int_eq(
-                evf_socket_new(&sockets[i], executor, numbers[i]), -ENOMEM);
-        }
-        sockets[i] = adopt(numbers[i]);
-    }
-    for (int i = 0; i < 4; i++) {
-        grasp(&h, evf_read(&h.op, sockets[i], buf, sizeof(buf)));
-        ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-        say(peers[i], "x");
-        ck_assert_int_eq(hand_end(&h), 1);
-        evf_socket_close(sockets[i]);
-        close(peers[i]);
-    }
-}
-END_TEST
-
-START_TEST(number_of_a_closed_socket_is_free_at_once) /* L3 */
-{
-    struct hand h = {0};
-    char buf[8];
-    int peer, fd, fds[2];
-    evf_socket *socket = adopt_pair(&peer);
-
-    fd = evf_socket_fd(socket);
-    grasp(&h, evf_read(&h.op, socket, buf, sizeof(buf)));
-    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    evf_socket_close(socket);
-    close(peer);
-    pair(fds);
-    ck_assert_int_eq(fds[0], fd);
-    socket = adopt(fd);
-    say(fds[1], "x");
-    ck_assert_int_eq(hand_end(&h), -EBADF);
-    grasp(&h, evf_read(&h.op, socket, buf, sizeof(buf)));
-    ck_assert_int_eq(hand_end(&h), 1);
-    evf_socket_close(socket);
-    close(fds[1]);
-}
-END_TEST
-
-START_TEST(duplicate_of_a_closed_socket_wakes_nobody) /* L4 */
-{
-    struct hand h = {0};
-    char buf[8];
-    int peer, copy;
-    evf_socket *socket = adopt_pair(&peer);
-
-    copy = dup(evf_socket_fd(socket));
-    grasp(&h, evf_read(&h.op, socket, buf, sizeof(buf)));
-    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    evf_socket_close(socket);
-    let_go(&h);
-    say(peer, "x");
-    pass();
-    ck_assert_uint_eq(h.probe.wakes, 1); /* of the close */
-    ck_assert(readable(copy));
-    close(copy);
-    close(peer);
-}
-END_TEST
-
-static void
-release(struct evfi_entry *entry)
-{
-    evfi_release(entry);
-}
-
-START_TEST(entry_lives_as_long_as_somebody_refers_to_it)
-{
-    struct evfi_entry *entry = evfi_new(sizeof(*entry));
-    size_t blocks = heap_blocks();
-    int fds[2];
-
-    pair(fds);
-    ck_assert_int_eq(
-        evfi_entry_open(entry, evf_executor_reactor(executor), fds[0], release),
-        0);
-    ck_assert_int_eq(evfi_entry_error(entry), 0);
-    entry->refs++;
-    ck_assert_int_eq(evfi_entry_close(entry), fds[0]);
-    ck_assert_int_eq(evfi_entry_error(entry), -EBADF);
-    evfi_entry_unref(entry);
-    ck_assert_uint_ge(heap_blocks(), blocks);
-    evfi_entry_unref(entry);
-    ck_assert_uint_le(heap_blocks(), blocks);
-    close(fds[0]);
-    close(fds[1]);
-}
-END_TEST
-
-START_TEST(detached_entry_keeps_its_fd_and_says_why)
-{
-    int peer;
-    evf_socket *socket = adopt_pair(&peer);
-
-    executor_done();
-    ck_assert_int_eq(evfi_entry_error(entry_of(socket)), -ESHUTDOWN);
-    ck_assert_uint_eq(entry_of(socket)->hint, 0);
-    ck_assert_int_ge(evf_socket_fd(socket), 0);
-    evf_socket_close(socket);
-    close(peer);
-}
-END_TEST
-
 START_TEST(wait_of_the_programs_uses_the_entry_of_a_socket)
 {
     struct hand r = {0}, w = {0};
@@ -510,10 +375,4 @@ TEST_MAIN("entry", armed_by_the_first_wait_and_stays_armed,
     many_readers_of_a_socket_are_served_in_their_order,
     future_handed_from_one_task_to_another_wakes_the_latter,
     poll_in_vain_keeps_the_place_in_the_queue, muted_entry_is_armed_for_nothing,
-    muted_entry_that_is_closed_wakes_those_who_wait,
-    map_grows_with_the_numbers_of_the_fds,
-    number_of_a_closed_socket_is_free_at_once,
-    duplicate_of_a_closed_socket_wakes_nobody,
-    entry_lives_as_long_as_somebody_refers_to_it,
-    detached_entry_keeps_its_fd_and_says_why,
     wait_of_the_programs_uses_the_entry_of_a_socket)

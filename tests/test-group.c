@@ -373,6 +373,30 @@ START_TEST(group_starts_under_a_request) /* F35 */
 }
 END_TEST
 
+START_TEST(child_added_under_a_request_does_not_start) /* F31 F35 */
+{
+    struct actor bye = {.name = 'B'}, late = {.name = 'L'};
+    struct told told = {.name = 'T'};
+    evf_group *group = evf_group_new(&(evf_group_options){.keep_going = true});
+    evf_task *task;
+
+    evf_group_add(group, evf_shield(NULL, 1000, actor(&bye)));
+    task = evf_spawn_then(executor, evf_group_future(group), tell, &told);
+    run_passes(2);
+    evf_task_cancel(task);
+    run_passes(2);
+    ck_assert_int_eq(evf_group_add(group, actor(&late)), 0);
+    run_passes(2);
+    ck_assert_traced("BBl");
+    actor_finish(&bye, 0);
+    run_passes(3);
+    ck_assert_traced("BbT");
+    ck_assert_int_eq(told.result, -ECANCELED);
+    evf_task_free(task);
+    evf_group_free(group);
+}
+END_TEST
+
 START_TEST(children_do_not_hold_the_loop) /* L9 */
 {
     struct actor a = {0};
@@ -401,4 +425,4 @@ TEST_MAIN("group", null_groups_are_fine, group_without_memory,
     deadline_reaches_every_child_with_its_error,
     request_ends_an_open_group_without_children,
     waiting_shields_start_under_a_request, group_starts_under_a_request,
-    children_do_not_hold_the_loop)
+    child_added_under_a_request_does_not_start, children_do_not_hold_the_loop)

@@ -54,8 +54,9 @@ START_TEST(descriptors_queued_before_the_first_call) /* L6 */
 
     make_pipe(pipe_fds, O_NONBLOCK);
     for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(
-            sendmsg(peer, letter_with_fds(&l, "a", pipe_fds, 1), 0), 1);
+        ck_assert_int_eq(sendmsg(peer, letter_with_fds(&l, "a", pipe_fds, 1),
+                             0),
+            1);
     say(peer, "bcd");
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(finish_now(evf_recvmsg(NULL, socket,
@@ -66,8 +67,8 @@ START_TEST(descriptors_queued_before_the_first_call) /* L6 */
         check_pipe(pipe_fds[1], fds[0]);
         close(fds[0]);
     }
-    ck_assert_int_eq(finish_now(evf_recvmsg(
-                         NULL, socket, letter_from_anywhere(&l, buf, 16), 0)),
+    ck_assert_int_eq(finish_now(evf_recvmsg(NULL, socket,
+                         letter_from_anywhere(&l, buf, 16), 0)),
         3);
     ck_assert_uint_eq(fds_in(&l, fds), 0);
     close(pipe_fds[0]);
@@ -89,8 +90,9 @@ START_TEST(several_descriptors_in_one_message)
     same[0] = same[1] = same[2] = pipe_fds[0];
     grasp(&h, evf_recvmsg(&h.op, socket, letter_from_anywhere(&l, buf, 16), 0));
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    ck_assert_int_eq(
-        sendmsg(peer, letter_with_fds(&(struct letter){0}, "xyz", same, 3), 0),
+    ck_assert_int_eq(sendmsg(peer,
+                         letter_with_fds(&(struct letter){0}, "xyz", same, 3),
+                         0),
         3);
     ck_assert_int_eq(hand_end(&h), 3);
     ck_assert_uint_eq(fds_in(&l, fds), 3);
@@ -119,8 +121,9 @@ START_TEST(descriptors_without_room_for_them_are_not_left_open)
     before = fds_open();
     ck_assert_int_eq(sendmsg(peer, letter_with_fds(&l, "a", same, 3), 0), 1);
     ck_assert_int_eq(sendmsg(peer, letter_with_fds(&l, "b", same, 3), 0), 1);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, buf, 16), 0)), 1);
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, buf, 16), 0)),
+        1);
     ck_assert_int_eq(l.message.msg_flags & MSG_CTRUNC, MSG_CTRUNC);
     ck_assert_uint_eq(fds_open(), before);
     letter_from_anywhere(&l, buf, 16);
@@ -150,16 +153,16 @@ START_TEST(drop_of_a_pending_receive_loses_no_message) /* F13 */
     before = fds_open();
     grasp(&h, evf_recvmsg(&h.op, socket, letter_from_anywhere(&l, buf, 16), 0));
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    ck_assert_int_eq(
-        sendmsg(
-            peer, letter_with_fds(&(struct letter){0}, "a", pipe_fds, 1), 0),
+    ck_assert_int_eq(sendmsg(peer,
+                         letter_with_fds(&(struct letter){0}, "a", pipe_fds, 1),
+                         0),
         1);
     ck_assert(hand_woken(&h));
     let_go(&h);
     ck_assert_int_eq(buf[0], 0);
     ck_assert_uint_eq(fds_open(), before);
-    ck_assert_int_eq(finish_now(evf_recvmsg(
-                         NULL, socket, letter_from_anywhere(&l, buf, 16), 0)),
+    ck_assert_int_eq(finish_now(evf_recvmsg(NULL, socket,
+                         letter_from_anywhere(&l, buf, 16), 0)),
         1);
     ck_assert_uint_eq(fds_in(&l, fds), 1);
     check_pipe(pipe_fds[1], fds[0]);
@@ -182,8 +185,9 @@ START_TEST(descriptors_are_sent)
     ck_assert_int_eq(finish_now(evf_sendmsg(NULL, socket,
                          letter_with_fds(&l, "a", pipe_fds, 1), 0)),
         1);
-    ck_assert_int_eq(
-        recvmsg(peer, letter_from_anywhere(&l, buf, 16), MSG_CMSG_CLOEXEC), 1);
+    ck_assert_int_eq(recvmsg(peer, letter_from_anywhere(&l, buf, 16),
+                         MSG_CMSG_CLOEXEC),
+        1);
     ck_assert_uint_eq(fds_in(&l, fds), 1);
     check_pipe(pipe_fds[1], fds[0]);
     close(fds[0]);
@@ -240,19 +244,21 @@ START_TEST(urgent_data_is_not_waited_for)
     ck_assert_int_eq(send(fds[1], "!", 1, MSG_OOB), 1);
     say(fds[1], "a");
     until_readable(fds[0]);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, &c, 1), MSG_OOB)), 1);
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, &c, 1), MSG_OOB)),
+        1);
     ck_assert_int_eq(c, '!');
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, &c, 1), 0)), 1);
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, &c, 1), 0)),
+        1);
     ck_assert_int_eq(c, 'a');
-    ck_assert_int_eq(finish_now(evf_sendmsg(
-                         NULL, socket, letter(&l, (char[]){"?"}, 1), MSG_OOB)),
+    ck_assert_int_eq(finish_now(evf_sendmsg(NULL, socket,
+                         letter(&l, (char[]){"?"}, 1), MSG_OOB)),
         1);
     evf_socket_ref(socket);
     evf_socket_close(socket);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, &c, 1), MSG_OOB)),
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, &c, 1), MSG_OOB)),
         -EBADF);
     evf_socket_unref(socket);
     close(fds[1]);
@@ -271,17 +277,20 @@ START_TEST(urgent_data_between_queued_bytes_stalls_nothing) /* L6 */
     socket = adopt(fds[0]);
     other = adopt(fds[1]);
     say(fds[1], "ab");
-    ck_assert_int_eq(finish_now(evf_sendmsg(
-                         NULL, other, letter(&l, (char[]){"!"}, 1), MSG_OOB)),
+    ck_assert_int_eq(finish_now(evf_sendmsg(NULL, other,
+                         letter(&l, (char[]){"!"}, 1), MSG_OOB)),
         1);
     say(fds[1], "cd");
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, buf, 16), 0)), 2);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, &c, 1), MSG_OOB)), 1);
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, buf, 16), 0)),
+        2);
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, &c, 1), MSG_OOB)),
+        1);
     ck_assert_int_eq(c, '!');
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, buf + 2, 14), 0)), 2);
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, buf + 2, 14), 0)),
+        2);
     ck_assert_str_eq(buf, "abcd");
     /* Alone it wakes nobody who waits for data, which it is not. */
     grasp(&h, evf_recvmsg(&h.op, socket, letter(&l, buf, 16), 0));
@@ -309,15 +318,16 @@ START_TEST(error_queue_is_not_waited_for)
     struct hand h = {0};
 
     close(refuser);
-    ck_assert_int_eq(
-        setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)), 0);
+    ck_assert_int_eq(setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)),
+        0);
     grasp(&h, evf_recvmsg(&h.op, socket, letter(&l, buf, 8), MSG_ERRQUEUE));
     ck_assert_int_eq(hand_poll(&h), EVF_READY);
     ck_assert_int_eq(evf_future_take(h.future), -EAGAIN);
     let_go(&h);
     ck_assert_uint_eq(events_on_fd(base, fd), 0);
-    ck_assert_int_eq(
-        sendto(fd, "lost", 4, 0, (struct sockaddr *)&dead, sizeof(dead)), 4);
+    ck_assert_int_eq(sendto(fd, "lost", 4, 0, (struct sockaddr *)&dead,
+                         sizeof(dead)),
+        4);
     until_readable(fd);
     ck_assert_int_eq(finish_now(evf_recvmsg(NULL, socket,
                          letter_from_anywhere(&l, buf, 8), MSG_ERRQUEUE)),

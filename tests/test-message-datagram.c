@@ -17,8 +17,8 @@ START_TEST(datagrams_come_with_their_senders)
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING); /* F2 */
     ck_assert_uint_eq(h.probe.clones, 1);
-    ck_assert_int_eq(
-        sendto(other, "hello", 5, 0, (struct sockaddr *)&here, sizeof(here)),
+    ck_assert_int_eq(sendto(other, "hello", 5, 0, (struct sockaddr *)&here,
+                         sizeof(here)),
         5);
     until_readable(fd);
     ck_assert_int_eq(hand_end(&h), 5);
@@ -61,8 +61,8 @@ START_TEST(unix_datagrams_come_with_their_senders)
     ck_assert_uint_eq(l.message.msg_namelen, other_length);
     ck_assert_int_eq(memcmp(&l.address, &there, other_length), 0);
     /* An empty one is a message, too, with a sender. */
-    ck_assert_int_eq(finish_now(evf_recvmsg(
-                         NULL, socket, letter_from_anywhere(&l, buf, 16), 0)),
+    ck_assert_int_eq(finish_now(evf_recvmsg(NULL, socket,
+                         letter_from_anywhere(&l, buf, 16), 0)),
         0);
     ck_assert_uint_eq(l.message.msg_namelen, other_length);
     evf_socket_close(socket);
@@ -78,8 +78,8 @@ START_TEST(empty_datagram_is_no_end)
     int fds[2];
     evf_socket *socket;
 
-    ck_assert_int_eq(
-        socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds),
+        0);
     socket = adopt(fds[0]);
     grasp(&h, evf_recvmsg(&h.op, socket, letter(&l, buf, 4), 0));
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
@@ -87,10 +87,12 @@ START_TEST(empty_datagram_is_no_end)
     ck_assert_int_eq(send(fds[1], "", 0, 0), 0);
     say(fds[1], "x");
     ck_assert_int_eq(hand_end(&h), 0);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)), 0);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)), 1);
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)),
+        0);
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)),
+        1);
     evf_socket_close(socket);
     close(fds[1]);
 }
@@ -103,25 +105,29 @@ START_TEST(records_of_a_sequenced_socket)
     int fds[2];
     evf_socket *socket, *other;
 
-    ck_assert_int_eq(
-        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0,
+                         fds),
+        0);
     socket = adopt(fds[0]);
     other = adopt(fds[1]);
     ck_assert_int_eq(finish_now(evf_sendmsg(NULL, other,
                          letter(&l, (char[]){"abcdef"}, 6), MSG_EOR)),
         6);
-    ck_assert_int_eq(finish_now(evf_sendmsg(
-                         NULL, other, letter(&l, (char[]){"gh"}, 2), MSG_EOR)),
+    ck_assert_int_eq(finish_now(evf_sendmsg(NULL, other,
+                         letter(&l, (char[]){"gh"}, 2), MSG_EOR)),
         2);
     evf_socket_close(other);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)), 4);
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)),
+        4);
     ck_assert_int_eq(l.message.msg_flags & MSG_TRUNC, MSG_TRUNC);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)), 2);
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)),
+        2);
     ck_assert_int_eq(l.message.msg_flags & MSG_TRUNC, 0);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)), 0);
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)),
+        0);
     evf_socket_close(socket);
 }
 END_TEST
@@ -139,8 +145,8 @@ START_TEST(datagrams_queued_before_the_first_call) /* L6 */
                              sizeof(here)),
             (ssize_t)i);
     for (size_t i = 0; i < 6; i++)
-        ck_assert_int_eq(
-            finish_now(evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)),
+        ck_assert_int_eq(finish_now(
+                             evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)),
             (intptr_t)(i < 4 ? i : 4));
     ck_assert_int_eq(l.message.msg_flags & MSG_TRUNC, MSG_TRUNC);
     evf_socket_close(socket);
@@ -155,16 +161,17 @@ START_TEST(truncated_length_is_told_where_it_is_asked_for)
     int fds[2];
     evf_socket *socket;
 
-    ck_assert_int_eq(
-        socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds),
+        0);
     socket = adopt(fds[0]);
     say(fds[1], "0123456789");
     say(fds[1], "x");
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, buf, 4), MSG_TRUNC)),
+    ck_assert_int_eq(finish_now(evf_recvmsg(NULL, socket, letter(&l, buf, 4),
+                         MSG_TRUNC)),
         10);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)), 1);
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, buf, 4), 0)),
+        1);
     evf_socket_close(socket);
     close(fds[1]);
 }
@@ -182,14 +189,15 @@ START_TEST(message_that_is_refused_says_so)
     letter(&l, large, sizeof(large));
     l.message.msg_name = &dead;
     l.message.msg_namelen = sizeof(dead);
-    ck_assert_int_eq(
-        finish_now(evf_sendmsg(NULL, socket, &l.message, 0)), -EMSGSIZE);
+    ck_assert_int_eq(finish_now(evf_sendmsg(NULL, socket, &l.message, 0)),
+        -EMSGSIZE);
     ck_assert_int_eq(connect(fd, (struct sockaddr *)&dead, sizeof(dead)), 0);
-    ck_assert_int_eq(
-        finish_now(evf_sendmsg(NULL, socket, letter(&l, large, 1), 0)), 1);
+    ck_assert_int_eq(finish_now(
+                         evf_sendmsg(NULL, socket, letter(&l, large, 1), 0)),
+        1);
     until_readable(fd);
-    ck_assert_int_eq(
-        finish_now(evf_recvmsg(NULL, socket, letter(&l, large, 1), 0)),
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, large, 1), 0)),
         -ECONNREFUSED);
     evf_socket_close(socket);
 }
@@ -232,8 +240,9 @@ START_TEST(full_queue_of_a_receiver_is_eagain_where_waiting_would_spin)
     ck_assert_int_eq(evf_future_take(h.future), -EAGAIN);
     let_go(&h);
     /* Connected, it can be waited for. */
-    ck_assert_int_eq(
-        connect(evf_socket_fd(socket), (struct sockaddr *)&address, length), 0);
+    ck_assert_int_eq(connect(evf_socket_fd(socket), (struct sockaddr *)&address,
+                         length),
+        0);
     grasp(&h, evf_sendmsg(&h.op, socket, letter(&l, &c, 1), 0));
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
     ck_assert(!hand_woken(&h));
@@ -257,8 +266,8 @@ START_TEST(full_queue_of_one_receiver_does_not_stop_messages_to_another)
     letter(&l, &c, 1);
     l.message.msg_name = &full;
     l.message.msg_namelen = length;
-    ck_assert_int_eq(
-        finish_now(evf_sendmsg(NULL, socket, &l.message, 0)), -EAGAIN);
+    ck_assert_int_eq(finish_now(evf_sendmsg(NULL, socket, &l.message, 0)),
+        -EAGAIN);
     l.message.msg_namelen = autobind(other, &address);
     l.message.msg_name = &address;
     ck_assert_int_eq(finish_now(evf_sendmsg(NULL, socket, &l.message, 0)), 1);

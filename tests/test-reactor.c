@@ -146,15 +146,13 @@ START_TEST(deadline_rounds_up_and_now_rounds_down) /* L23 */
         ck_assert_uint_ge(deadline, now + 5);
         ck_assert_uint_le(deadline, evfi_clock_now(reactor()) + 6);
     }
-    ck_assert_uint_eq(
-        evfi_clock_deadline(reactor(), UINT64_MAX), UINT64_MAX);
-    ck_assert_uint_eq(
-        evfi_clock_deadline(reactor(), UINT64_MAX - 1), UINT64_MAX);
+    ck_assert_uint_eq(evfi_clock_deadline(reactor(), UINT64_MAX), UINT64_MAX);
+    ck_assert_uint_eq(evfi_clock_deadline(reactor(), UINT64_MAX - 1),
+        UINT64_MAX);
     ck_assert_int_eq(evf_executor_pause_clock(executor), 0);
     ck_assert_uint_eq(evfi_clock_deadline(reactor(), 7),
         evf_executor_now(executor) + 7);
-    ck_assert_uint_eq(
-        evfi_clock_coarse(reactor()), evf_executor_now(executor));
+    ck_assert_uint_eq(evfi_clock_coarse(reactor()), evf_executor_now(executor));
 }
 END_TEST
 
@@ -172,7 +170,7 @@ START_TEST(real_alarm_is_never_early) /* L23 */
         run_until(&probe, i);
         clock_gettime(CLOCK_MONOTONIC, &after);
         ns = (int64_t)(after.tv_sec - before.tv_sec) * 1000000000 +
-             (after.tv_nsec - before.tv_nsec);
+            (after.tv_nsec - before.tv_nsec);
         ck_assert_int_ge(ns, (int64_t)i * 1000000);
     }
 }
@@ -292,8 +290,8 @@ be_late(evutil_socket_t fd, short what, void *arg)
     do
         clock_gettime(CLOCK_MONOTONIC, &now);
     while ((now.tv_sec - until.tv_sec) * 1000000000L + now.tv_nsec -
-               until.tv_nsec <
-           20000000L);
+            until.tv_nsec <
+        20000000L);
 }
 
 /* The loop is late past a deadline, and the data has come meanwhile. */
@@ -325,8 +323,7 @@ START_TEST(spare_of_the_programs_waits_goes_with_the_reactor) /* F28 */
     pair(fds);
     probe_init(&probe);
     ck_assert_int_eq(evf_reactor_add_io_event_interest(reactor(), fds[0],
-                         &interest, (evf_event){0, EVF_READABLE},
-                         &probe.waker),
+                         &interest, (evf_event){0, EVF_READABLE}, &probe.waker),
         0);
     ck_assert_ptr_null(reactor()->spare);
     evf_interest_remove(&interest);
@@ -425,8 +422,7 @@ START_TEST(base_is_freed_after_the_executor_with_waits_outstanding) /* L15 */
     probe_init(&probe);
     set(&alarm, 5, &probe.waker);
     ck_assert_int_eq(evf_reactor_add_io_event_interest(reactor(), fds[0],
-                         &interest, (evf_event){0, EVF_READABLE},
-                         &probe.waker),
+                         &interest, (evf_event){0, EVF_READABLE}, &probe.waker),
         0);
     grasp(&h, evf_read(&h.op, socket, buf, sizeof(buf)));
     ck_assert_int_eq(hand_poll(&h), EVF_PENDING);

@@ -442,83 +442,6 @@ START_TEST(executor_that_goes_ends_the_call) /* F23 */
 }
 END_TEST
 
-struct seen {
-    evf_future *call, *expected;
-    unsigned children;
-};
-
-static void
-count_children(void *arg, evf_future *child, const char *text)
-{
-    struct seen *seen = arg;
-
-    (void)text;
-    ck_assert_ptr_eq(child, seen->expected);
-    seen->children++;
-}
-
-static void
-look(void *arg)
-{
-    struct seen *seen = arg;
-
-    seen->call->ops->visit(seen->call, count_children, seen);
-}
-
-START_TEST(visit_shows_the_read_that_is_awaited) /* F41 */
-{
-    struct script s = script("x\n", 1);
-    struct seen seen = {.expected = &s.future};
-    evf_reader *reader = reader_of(&s, 100);
-    struct hand h = {0};
-    char *data = NULL;
-
-    s.dry = true;
-    s.arg = &seen;
-    grasp(&h, evf_read_line(&h.op, reader, &data));
-    seen.call = h.future;
-    ck_assert_str_eq(h.future->ops->name, "read_line");
-    look(&seen);
-    ck_assert_uint_eq(seen.children, 0);
-    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    look(&seen);
-    ck_assert_uint_eq(seen.children, 1);
-    script_goes_on(&s);
-    /* Between the first read, which is gone, and the second. */
-    s.in_read = look;
-    ck_assert_int_eq(hand_poll(&h), EVF_READY);
-    ck_assert_uint_eq(s.reads, 2);
-    ck_assert_uint_eq(seen.children, 1);
-    look(&seen);
-    ck_assert_uint_eq(seen.children, 1);
-    let_go(&h);
-    evf_reader_free(reader);
-}
-END_TEST
-
-START_TEST(visit_of_another_call_shows_nothing) /* F41 */
-{
-    struct script s = script("x\n", 1);
-    struct seen seen = {.expected = &s.future};
-    evf_reader *reader = reader_of(&s, 100);
-    struct hand h = {0}, other = {0};
-    char *data = NULL;
-
-    s.dry = true;
-    grasp(&h, evf_read_exact(&h.op, reader, 1, &data));
-    grasp(&other, evf_read_until(&other.op, reader, "x", 1, &data));
-    ck_assert_str_eq(h.future->ops->name, "read_exact");
-    ck_assert_str_eq(other.future->ops->name, "read_until");
-    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    seen.call = other.future;
-    look(&seen);
-    ck_assert_uint_eq(seen.children, 0);
-    let_go(&other);
-    let_go(&h);
-    evf_reader_free(reader);
-}
-END_TEST
-
 TEST_MAIN("reader-call", errors_of_the_source_are_passed_on_and_the_rest_stays,
     what_is_buffered_needs_no_source, source_that_makes_no_future,
     source_of_a_few_lines, source_that_says_it_read_too_much_is_misuse,
@@ -531,5 +454,4 @@ TEST_MAIN("reader-call", errors_of_the_source_are_passed_on_and_the_rest_stays,
     cancelled_call_yields_a_line_or_loses_nothing,
     deadline_of_a_call_loses_nothing, calls_work_under_a_foreign_executor,
     socket_closed_under_the_reader_fails_the_call,
-    executor_that_goes_ends_the_call, visit_shows_the_read_that_is_awaited,
-    visit_of_another_call_shows_nothing)
+    executor_that_goes_ends_the_call)

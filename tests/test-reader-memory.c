@@ -34,8 +34,8 @@ limited(size_t limit, size_t step)
 /* Also beside the size of the first buffer, and of those that it grows to. */
 START_TEST(limit_is_what_a_call_yields_at_most)
 {
-    static const size_t limits[] = {
-        1, 2, 3, 10, 4094, 4095, 4096, 4097, 8190, 8191, 8192, 8193, 10000};
+    static const size_t limits[] = {1, 2, 3, 10, 4094, 4095, 4096, 4097, 8190,
+        8191, 8192, 8193, 10000};
 
     for (size_t i = 0; i < COUNT(limits); i++) {
         limited(limits[i], limits[i] < 100 ? 1 : 97);
@@ -160,8 +160,8 @@ END_TEST
 
 /* The result; if memory is out, that of the next try, and tells so. */
 static intptr_t
-try_twice(
-    evf_reader *reader, const struct piece *piece, char **data, bool *failed)
+try_twice(evf_reader *reader, const struct piece *piece, char **data,
+    bool *failed)
 {
     intptr_t n = finish_now(ask(NULL, reader, piece, data));
 
@@ -177,8 +177,8 @@ START_TEST(each_allocation_fails_and_nothing_is_lost) /* F28 */
     enum {
         LEN = 9000
     };
-    static const struct piece pieces[] = {
-        EXACT(5000, 5000, NULL), LINE(LEN - 5000, NULL), END('e')};
+    static const struct piece pieces[] = {EXACT(5000, 5000, NULL),
+        LINE(LEN - 5000, NULL), END('e')};
     static char bytes[LEN];
     size_t blocks = heap_blocks();
     bool failed = true;

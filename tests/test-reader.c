@@ -33,14 +33,14 @@ START_TEST(calls_that_cannot_be_are_refused) /* F47 F34 */
     ck_assert_int_eq(exactly(reader, 11, &data), -EMSGSIZE);
     ck_assert_int_eq(exactly(reader, SIZE_MAX, &data), -EMSGSIZE);
     ck_assert_int_eq(until(reader, "", &data), -EINVAL);
-    ck_assert_int_eq(
-        finish_now(evf_read_until(NULL, reader, NULL, 1, &data)), -EINVAL);
+    ck_assert_int_eq(finish_now(evf_read_until(NULL, reader, NULL, 1, &data)),
+        -EINVAL);
     grasp(&h, evf_read_line(&h.op, reader, &data));
     ck_assert_int_eq(finish_now(evf_read_line(&h.op, reader, &data)), -EBUSY);
-    ck_assert_int_eq(
-        finish_now(evf_read_exact(&h.op, reader, 1, &data)), -EBUSY);
-    ck_assert_int_eq(
-        finish_now(evf_read_until(&h.op, reader, "b", 1, &data)), -EBUSY);
+    ck_assert_int_eq(finish_now(evf_read_exact(&h.op, reader, 1, &data)),
+        -EBUSY);
+    ck_assert_int_eq(finish_now(evf_read_until(&h.op, reader, "b", 1, &data)),
+        -EBUSY);
     ck_assert_uint_eq(s.reads, 0); /* F1 */
     ck_assert_ptr_null(data);
     ck_assert_int_eq(hand_end(&h), 4); /* unharmed */
@@ -98,8 +98,8 @@ cut(const char *bytes, size_t len, const struct piece *pieces, size_t count,
 
 /* With its bytes in one, in each way in two, and so on, up to one by one. */
 static void
-cut_everywhere(
-    const char *bytes, size_t len, const struct piece *pieces, size_t count)
+cut_everywhere(const char *bytes, size_t len, const struct piece *pieces,
+    size_t count)
 {
     for (uint32_t cuts = 0; cuts < 1u << (len - 1); cuts++)
         for (enum manner manner = AT_ONCE; manner < MANNERS; manner++)
@@ -129,8 +129,8 @@ START_TEST(delimiters_however_the_bytes_come) /* F13 */
 {
     static const struct piece aab[] = {UNTIL("aab", 4, "aaab"),
         UNTIL("aab", 4, "xaab"), UNTIL("aab", 3, "aab"), END('u')};
-    static const struct piece abab[] = {
-        UNTIL("abab", 7, "abaabab"), UNTIL("abab", 4, "abab"), END('u')};
+    static const struct piece abab[] = {UNTIL("abab", 7, "abaabab"),
+        UNTIL("abab", 4, "abab"), END('u')};
     static const struct piece aa[] = {UNTIL("aa", 2, "aa"),
         UNTIL("aa", 2, "aa"), UNTIL("aa", -ENODATA, NULL),
         UNTIL("aaa", -ENODATA, NULL), EXACT(1, 1, "a"), END('u')};
@@ -152,15 +152,15 @@ END_TEST
 
 START_TEST(nul_bytes_are_as_good_as_any)
 {
-    static const struct piece pieces[] = {
-        LINE(3, "a\0\0"), LINE(4, "\0\0\0\0"), EXACT(2, 2, "\0b"), END('e')};
+    static const struct piece pieces[] = {LINE(3, "a\0\0"), LINE(4, "\0\0\0\0"),
+        EXACT(2, 2, "\0b"), END('e')};
     struct script s = {.bytes = "a\0b\0\0c", .len = 6, .step = 1};
     evf_reader *reader = reader_of(&s, 100);
     char *data = NULL;
 
     cut_everywhere("a\0\n\0\0\r\n\0b", 9, pieces, COUNT(pieces));
-    ck_assert_int_eq(
-        finish_now(evf_read_until(NULL, reader, "\0\0", 2, &data)), 5);
+    ck_assert_int_eq(finish_now(evf_read_until(NULL, reader, "\0\0", 2, &data)),
+        5);
     ck_assert_int_eq(memcmp(data, "a\0b\0\0", 6), 0);
     ck_assert_int_eq(exactly(reader, 1, &data), 1);
     ck_assert_str_eq(data, "c");
@@ -240,6 +240,83 @@ START_TEST(pieces_that_came_together_need_one_read)
     ck_assert_uint_eq(s.reads, 1);
     ck_assert_int_eq(exactly(reader, 1, &data), 0);
     ck_assert_uint_eq(s.reads, 2);
+    evf_reader_free(reader);
+}
+END_TEST
+
+struct seen {
+    evf_future *call, *expected;
+    unsigned children;
+};
+
+static void
+count_children(void *arg, evf_future *child, const char *text)
+{
+    struct seen *seen = arg;
+
+    (void)text;
+    ck_assert_ptr_eq(child, seen->expected);
+    seen->children++;
+}
+
+static void
+look(void *arg)
+{
+    struct seen *seen = arg;
+
+    seen->call->ops->visit(seen->call, count_children, seen);
+}
+
+START_TEST(visit_shows_the_read_that_is_awaited) /* F41 */
+{
+    struct script s = script("x\n", 1);
+    struct seen seen = {.expected = &s.future};
+    evf_reader *reader = reader_of(&s, 100);
+    struct hand h = {0};
+    char *data = NULL;
+
+    s.dry = true;
+    s.arg = &seen;
+    grasp(&h, evf_read_line(&h.op, reader, &data));
+    seen.call = h.future;
+    ck_assert_str_eq(h.future->ops->name, "read_line");
+    look(&seen);
+    ck_assert_uint_eq(seen.children, 0);
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    look(&seen);
+    ck_assert_uint_eq(seen.children, 1);
+    script_goes_on(&s);
+    /* Between the first read, which is gone, and the second. */
+    s.in_read = look;
+    ck_assert_int_eq(hand_poll(&h), EVF_READY);
+    ck_assert_uint_eq(s.reads, 2);
+    ck_assert_uint_eq(seen.children, 1);
+    look(&seen);
+    ck_assert_uint_eq(seen.children, 1);
+    let_go(&h);
+    evf_reader_free(reader);
+}
+END_TEST
+
+START_TEST(visit_of_another_call_shows_nothing) /* F41 */
+{
+    struct script s = script("x\n", 1);
+    struct seen seen = {.expected = &s.future};
+    evf_reader *reader = reader_of(&s, 100);
+    struct hand h = {0}, other = {0};
+    char *data = NULL;
+
+    s.dry = true;
+    grasp(&h, evf_read_exact(&h.op, reader, 1, &data));
+    grasp(&other, evf_read_until(&other.op, reader, "x", 1, &data));
+    ck_assert_str_eq(h.future->ops->name, "read_exact");
+    ck_assert_str_eq(other.future->ops->name, "read_until");
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    seen.call = other.future;
+    look(&seen);
+    ck_assert_uint_eq(seen.children, 0);
+    let_go(&other);
+    let_go(&h);
     evf_reader_free(reader);
 }
 END_TEST
@@ -342,4 +419,5 @@ TEST_MAIN("reader", new_refuses_what_makes_no_sense,
     stream_that_ends_inside_of_a_piece_is_enodata,
     stream_that_goes_on_after_its_end, empty_line_is_not_the_end,
     pieces_that_came_together_need_one_read,
+    visit_shows_the_read_that_is_awaited, visit_of_another_call_shows_nothing,
     random_streams_are_cut_as_documented)

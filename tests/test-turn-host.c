@@ -86,7 +86,7 @@ START_TEST(yielder_starves_no_event_of_the_host) /* F19 */
     if (!INTERNAL_EVENTS)
         return;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        unsigned patience = 1000000;
+        unsigned patience = 100000;
         struct actor a = {.again = true, .acts = gives_up, .arg = &patience};
         struct busy_fd busy;
         evf_task *task;
@@ -98,6 +98,30 @@ START_TEST(yielder_starves_no_event_of_the_host) /* F19 */
         ck_assert_uint_eq(busy.runs, 100);
         if (rows[i].priority >= rows[i].priorities / 2)
             ck_assert_uint_ge(a.polls, 128 * 3); /* nor the host a task */
+        evf_task_free(task);
+        busy_fd_end(&busy);
+    }
+}
+END_TEST
+
+START_TEST(every_turn_of_a_yielder_lets_the_host_run) /* F19 */
+{
+    static const int rows[][2] = {{1, 0}, {2, 1}, {3, 1}, {3, 2}, {8, 7}};
+
+    if (!INTERNAL_EVENTS)
+        return;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        unsigned turns = 128 * 10 + 1;
+        struct actor a = {.again = true, .acts = gives_up, .arg = &turns};
+        struct busy_fd busy;
+        evf_task *task;
+
+        use_priorities(rows[i][0]);
+        busy_fd_begin(&busy, rows[i][1], UINT32_MAX);
+        task = evf_spawn(executor, actor(&a));
+        run();
+        ck_assert_uint_eq(a.polls, turns);
+        ck_assert_uint_ge(busy.runs, 9);
         evf_task_free(task);
         busy_fd_end(&busy);
     }
@@ -146,7 +170,7 @@ END_TEST
 
 START_TEST(nonblock_returns_to_a_host_that_pumps) /* L8 */
 {
-    unsigned patience = 20000000;
+    unsigned patience = 3000000;
     struct actor a = {.again = true, .acts = gives_up, .arg = &patience};
     evf_task *task = evf_spawn(executor, actor(&a));
     unsigned first;
@@ -396,7 +420,7 @@ START_TEST(fork_and_reinit_leave_the_parents_tasks_alone) /* L15 */
 }
 END_TEST
 
-TEST_MAIN("turn-host", timer_and_loopexit_work_beside_a_yielder,
+TEST_MAIN("turn-host", every_turn_of_a_yielder_lets_the_host_run, timer_and_loopexit_work_beside_a_yielder,
     yielder_starves_no_event_of_the_host,
     once_returns_after_each_turn_of_a_yielder, once_loses_no_queued_task,
     nonblock_returns_to_a_host_that_pumps,

@@ -1,27 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sockets.h"
 
-#include <fcntl.h>
 #include <unistd.h>
-
-#include "io/socket-internal.h"
 
 /*
  * evf_wait_fd() on descriptors on which the program has events of its own, or
  * which it closes, duplicates and hands on, between the waits.
  */
 
-static evf_future *
-wait_on(struct hand *h, int fd, uint32_t signals)
-{
-    return evf_wait_fd(&h->op, NULL, fd, signals);
-}
-
 /* A wait that is pending. */
 static void
 start(struct hand *h, int fd, uint32_t signals)
 {
-    grasp(h, wait_on(h, fd, signals));
+    grasp(h, evf_wait_fd(&h->op, NULL, fd, signals));
     ck_assert_int_eq(hand_poll(h), EVF_PENDING);
 }
 
@@ -366,8 +357,8 @@ START_TEST(duplicate_of_a_fd_keeps_nothing_alive) /* L4 */
     ck_assert_uint_eq(h.probe.wakes, 0);
     ck_assert_uint_eq(events_on_fd(base, fds[0]), 0);
     /* The copy is a descriptor like any other. */
-    ck_assert_int_eq(
-        finish_now(evf_wait_fd(NULL, NULL, copy, EVF_READABLE)), EVF_READABLE);
+    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, copy, EVF_READABLE)),
+        EVF_READABLE);
     drain(copy);
     start(&h, copy, EVF_READABLE);
     ck_assert(!hand_woken(&h));
@@ -395,27 +386,6 @@ START_TEST(duplicates_are_waited_for_side_by_side) /* L4 */
     ck_assert_int_eq(hand_end(&other), EVF_READABLE);
     close(fds[0]);
     close(copy);
-    close(fds[1]);
-}
-END_TEST
-
-START_TEST(two_executors_wait_for_one_fd) /* F46 */
-{
-    evf_executor *second = evf_executor_new(base);
-    struct hand h = {0}, other = {0};
-    int fds[2];
-
-    pair(fds);
-    start(&h, fds[0], EVF_READABLE);
-    grasp(&other, evf_wait_fd(&other.op, second, fds[0], EVF_READABLE));
-    ck_assert_int_eq(hand_poll(&other), EVF_PENDING); /* its own, not cx's */
-    ck_assert_uint_eq(events_on_fd(base, fds[0]), 2);
-    evf_executor_free(second);
-    ck_assert_int_eq(hand_end(&other), -ESHUTDOWN);
-    ck_assert_uint_eq(events_on_fd(base, fds[0]), 1);
-    say(fds[1], "x");
-    ck_assert_int_eq(hand_end(&h), EVF_READABLE);
-    close(fds[0]);
     close(fds[1]);
 }
 END_TEST
@@ -481,33 +451,6 @@ START_TEST(socket_of_ours_that_is_released_during_a_wait)
 }
 END_TEST
 
-/* A wake without an event is to look anew, not an error. */
-START_TEST(wait_that_is_roused_looks_and_goes_on)
-{
-    struct evfi_entry *entry = NULL;
-    struct hand h = {0};
-    int fds[2];
-
-    pair(fds);
-    start(&h, fds[0], EVF_READABLE);
-    for (int i = 0; i < 2; i++) {
-        ck_assert_int_eq(
-            evfi_entry_find(&entry, evf_executor_reactor(executor), fds[0]), 0);
-        evfi_entry_rouse(entry);
-        ck_assert_uint_eq(h.probe.wakes, (unsigned)i + 1);
-        ck_assert_uint_eq(events_on_fd(base, fds[0]), 0);
-        if (i == 1)
-            say(fds[1], "x");
-        ck_assert_int_eq(hand_poll(&h), i == 1 ? EVF_READY : EVF_PENDING);
-        ck_assert_uint_eq(events_on_fd(base, fds[0]), i == 1 ? 0 : 1);
-    }
-    ck_assert_int_eq(evf_future_take(h.future), EVF_READABLE);
-    let_go(&h);
-    close(fds[0]);
-    close(fds[1]);
-}
-END_TEST
-
 TEST_MAIN("wait-fd-host", level_triggered_host_gets_all_of_its_calls,
     edge_triggered_host_stays_so,
     edge_triggered_host_that_comes_later_misses_nothing,
@@ -519,8 +462,6 @@ TEST_MAIN("wait-fd-host", level_triggered_host_gets_all_of_its_calls,
     number_is_waited_for_again_and_again,
     number_becomes_that_of_a_socket_of_ours,
     duplicate_of_a_fd_keeps_nothing_alive,
-    duplicates_are_waited_for_side_by_side, two_executors_wait_for_one_fd,
-    wait_on_the_fd_of_a_socket_of_ours,
+    duplicates_are_waited_for_side_by_side, wait_on_the_fd_of_a_socket_of_ours,
     socket_of_ours_that_is_closed_ends_the_wait,
-    socket_of_ours_that_is_released_during_a_wait,
-    wait_that_is_roused_looks_and_goes_on)
+    socket_of_ours_that_is_released_during_a_wait)

@@ -3,42 +3,12 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "foreign.h"
-
-/* What libevent is to watch a fd for. */
-static int
-add_events(const struct event_base *of, const struct event *event, void *arg)
-{
-    int *fd_and_events = arg;
-
-    (void)of;
-    if (event_get_fd(event) == fd_and_events[0])
-        fd_and_events[1] |= event_get_events(event);
-    return 0;
-}
-
-static int
-armed(int fd)
-{
-    int fd_and_events[2] = {fd, 0};
-
-    event_base_foreach_event(base, add_events, fd_and_events);
-    return fd_and_events[1] & (EV_READ | EV_WRITE | EV_CLOSED);
-}
-
-static unsigned warnings;
-
-static void
-count_warning(int severity, const char *message)
-{
-    warnings++;
-    fprintf(stderr, "[libevent] %d: %s\n", severity, message);
-}
+#include "reactor/entry-internal.h"
 
 START_TEST(signals_that_cannot_be_waited_for_are_refused) /* L5 */
 {
@@ -55,6 +25,15 @@ START_TEST(signals_that_cannot_be_waited_for_are_refused) /* L5 */
     close(fds[1]);
 }
 END_TEST
+
+static unsigned warnings;
+
+static void
+count_warning(int severity, const char *message)
+{
+    warnings++;
+    fprintf(stderr, "[libevent] %d: %s\n", severity, message);
+}
 
 /* On each back end, at once, and without libevent saying anything. */
 START_TEST(files_directories_and_closed_fds_are_refused) /* L17 */
@@ -114,21 +93,6 @@ START_TEST(ready_fd_needs_no_event)
 }
 END_TEST
 
-START_TEST(only_what_was_asked_for_is_told)
-{
-    int fds[2];
-
-    pair(fds);
-    say(fds[1], "x");
-    close(fds[1]);
-    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_READABLE)),
-        EVF_READABLE);
-    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_WRITABLE)),
-        EVF_WRITABLE);
-    close(fds[0]);
-}
-END_TEST
-
 START_TEST(waits_and_leaves_no_event) /* F2 */
 {
     struct hand h = {0};
@@ -166,89 +130,8 @@ START_TEST(fd_is_looked_at_by_the_first_poll) /* F1 */
     pair(fds);
     grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
     pass();
-    ck_assert_int_eq(armed(fds[0]), 0);
-    let_go(&h);
-    close(fds[0]);
-    close(fds[1]);
-}
-END_TEST
-
-/* In just the directions that somebody waits for. */
-START_TEST(armed_for_what_is_waited_for_and_no_more) /* R3 */
-{
-    struct hand r = {0}, w = {0}, both = {0};
-    int fds[2];
-
-    pair(fds);
-    stuff(fds[0]);
-    grasp(&r, evf_wait_fd(&r.op, NULL, fds[0], EVF_READABLE));
-    grasp(&w, evf_wait_fd(&w.op, NULL, fds[0], EVF_WRITABLE));
-    grasp(&both,
-        evf_wait_fd(&both.op, NULL, fds[0], EVF_READABLE | EVF_WRITABLE));
-    ck_assert_int_eq(armed(fds[0]), 0);
-    ck_assert_int_eq(hand_poll(&w), EVF_PENDING);
-    ck_assert_int_eq(armed(fds[0]), EV_WRITE);
-    ck_assert_int_eq(hand_poll(&r), EVF_PENDING);
-    ck_assert_int_eq(hand_poll(&both), EVF_PENDING);
-    ck_assert_int_eq(armed(fds[0]), EV_READ | EV_WRITE);
-    ck_assert_uint_eq(events_on_fd(base, fds[0]), 1);
-    let_go(&w);
-    ck_assert_int_eq(armed(fds[0]), EV_READ | EV_WRITE);
-    let_go(&both);
-    ck_assert_int_eq(armed(fds[0]), EV_READ);
-    say(fds[1], "x");
-    ck_assert(hand_woken(&r));
-    ck_assert_int_eq(armed(fds[0]), 0);
-    ck_assert_int_eq(hand_end(&r), EVF_READABLE);
     ck_assert_uint_eq(events_on_fd(base, fds[0]), 0);
-    close(fds[0]);
-    close(fds[1]);
-}
-END_TEST
-
-START_TEST(two_directions_end_apart)
-{
-    struct hand r = {0}, w = {0}, both = {0};
-    int fds[2];
-
-    pair(fds);
-    stuff(fds[0]);
-    grasp(&r, evf_wait_fd(&r.op, NULL, fds[0], EVF_READABLE));
-    grasp(&w, evf_wait_fd(&w.op, NULL, fds[0], EVF_WRITABLE));
-    grasp(&both,
-        evf_wait_fd(&both.op, NULL, fds[0], EVF_READABLE | EVF_WRITABLE));
-    ck_assert_int_eq(hand_poll(&r), EVF_PENDING);
-    ck_assert_int_eq(hand_poll(&w), EVF_PENDING);
-    ck_assert_int_eq(hand_poll(&both), EVF_PENDING);
-    say(fds[1], "x");
-    ck_assert(hand_woken(&r));
-    ck_assert_uint_eq(w.probe.wakes, 0);
-    ck_assert_int_eq(hand_end(&r), EVF_READABLE);
-    ck_assert_int_eq(hand_end(&both), EVF_READABLE); /* what has occurred */
-    ck_assert_int_eq(armed(fds[0]), EV_WRITE);
-    drain(fds[1]);
-    ck_assert(hand_woken(&w));
-    ck_assert_int_eq(hand_end(&w), EVF_WRITABLE);
-    ck_assert_int_eq(armed(fds[0]), 0);
-    close(fds[0]);
-    close(fds[1]);
-}
-END_TEST
-
-START_TEST(both_signals_at_once_are_told_at_once)
-{
-    struct hand h = {0};
-    int fds[2];
-
-    pair(fds);
-    stuff(fds[0]);
-    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE | EVF_WRITABLE));
-    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    drain(fds[1]);
-    say(fds[1], "x");
-    ck_assert(hand_woken(&h));
-    ck_assert_uint_eq(h.probe.wakes, 1);
-    ck_assert_int_eq(hand_end(&h), EVF_READABLE | EVF_WRITABLE);
+    let_go(&h);
     close(fds[0]);
     close(fds[1]);
 }
@@ -356,7 +239,8 @@ START_TEST(what_has_occurred_beats_a_request) /* F35 F31 */
     ck_assert_int_eq(with, EVF_READABLE);
     ck_assert_int_eq(without, -ECANCELED);
     ck_assert_int_eq(unstarted, -ECANCELED);
-    ck_assert_int_eq(armed(fds[0]) | armed(silent[0]), 0);
+    ck_assert_uint_eq(events_on_fd(base, fds[0]), 0);
+    ck_assert_uint_eq(events_on_fd(base, silent[0]), 0);
     evf_task_free(a);
     evf_task_free(b);
     evf_task_free(c);
@@ -434,112 +318,6 @@ START_TEST(executor_that_goes_leaves_the_fd_alone) /* F23 F48 */
     ck_assert_int_eq(hand_end(&h), -ESHUTDOWN);
     close(fds[0]);
     close(fds[1]);
-}
-END_TEST
-
-/* The back end's word for it comes with the wait; poll(2) has one on its own. */
-START_TEST(peer_that_leaves_is_told_where_it_can_be) /* L5 */
-{
-    bool early = event_base_get_features(base) & EV_FEATURE_EARLY_CLOSE;
-    struct hand h = {0}, w = {0};
-    int fds[2];
-
-    tcp_pair(fds);
-    stuff(fds[0]);
-    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE | EVF_CLOSED));
-    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    grasp(&w, evf_wait_fd(&w.op, NULL, fds[0], EVF_WRITABLE | EVF_CLOSED));
-    ck_assert_int_eq(hand_poll(&w), EVF_PENDING);
-    ck_assert(!hand_woken(&h));
-    shutdown(fds[1], SHUT_WR);
-    until_readable(fds[0]);
-    ck_assert_int_eq(hand_end(&h),
-        early ? EVF_READABLE | EVF_CLOSED : EVF_READABLE);
-    ck_assert_uint_eq(w.probe.wakes, early);
-    if (early)
-        ck_assert_int_eq(hand_end(&w), EVF_CLOSED);
-    else
-        let_go(&w);
-#ifdef POLLRDHUP
-    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0],
-                         EVF_READABLE | EVF_CLOSED)),
-        EVF_READABLE | EVF_CLOSED);
-    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0],
-                         EVF_WRITABLE | EVF_CLOSED)),
-        EVF_CLOSED);
-#endif
-    close(fds[0]);
-    close(fds[1]);
-}
-END_TEST
-
-START_TEST(end_of_file_and_reset_wake_whoever_reads) /* L5 */
-{
-    static const uint32_t signals[] = {EVF_READABLE, EVF_READABLE | EVF_CLOSED};
-
-    for (int i = 0; i < 4; i++) {
-        struct hand h = {0};
-        int fds[2];
-
-        tcp_pair(fds);
-        grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], signals[i % 2]));
-        ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-        ck_assert(!hand_woken(&h));
-        if (i >= 2)
-            reset_on_close(fds[1]);
-        close(fds[1]);
-        until_readable(fds[0]);
-        ck_assert(hand_woken(&h));
-        ck_assert_int_eq(hand_end(&h) & EVF_READABLE, EVF_READABLE);
-        close(fds[0]);
-    }
-}
-END_TEST
-
-START_TEST(reset_is_readable_and_writable) /* L5 */
-{
-    struct hand h = {0};
-    int fds[2];
-
-    tcp_pair(fds);
-    stuff(fds[0]);
-    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE | EVF_WRITABLE));
-    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    reset_on_close(fds[1]);
-    close(fds[1]);
-    until_readable(fds[0]);
-    ck_assert_int_eq(hand_end(&h), EVF_READABLE | EVF_WRITABLE);
-    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0],
-                         EVF_READABLE | EVF_WRITABLE)),
-        EVF_READABLE | EVF_WRITABLE);
-    close(fds[0]);
-}
-END_TEST
-
-START_TEST(pipe_without_a_writer_is_readable)
-{
-    struct hand h = {0};
-    int fds[2];
-
-    make_pipe(fds, O_NONBLOCK);
-    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
-    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    close(fds[1]);
-    ck_assert_int_eq(hand_end(&h), EVF_READABLE);
-    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fds[0], EVF_READABLE)),
-        EVF_READABLE);
-    close(fds[0]);
-}
-END_TEST
-
-START_TEST(device_that_is_always_ready_is_ready)
-{
-    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-    ck_assert_int_eq(finish_now(evf_wait_fd(NULL, NULL, fd,
-                         EVF_READABLE | EVF_WRITABLE)),
-        EVF_READABLE | EVF_WRITABLE);
-    close(fd);
 }
 END_TEST
 
@@ -672,6 +450,57 @@ START_TEST(many_wait_for_one_fd_in_their_order) /* F9 L6 */
 }
 END_TEST
 
+START_TEST(two_executors_wait_for_one_fd) /* F46 */
+{
+    evf_executor *second = evf_executor_new(base);
+    struct hand h = {0}, other = {0};
+    int fds[2];
+
+    pair(fds);
+    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    grasp(&other, evf_wait_fd(&other.op, second, fds[0], EVF_READABLE));
+    ck_assert_int_eq(hand_poll(&other), EVF_PENDING); /* its own, not cx's */
+    ck_assert_uint_eq(events_on_fd(base, fds[0]), 2);
+    evf_executor_free(second);
+    ck_assert_int_eq(hand_end(&other), -ESHUTDOWN);
+    ck_assert_uint_eq(events_on_fd(base, fds[0]), 1);
+    say(fds[1], "x");
+    ck_assert_int_eq(hand_end(&h), EVF_READABLE);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+/* A wake without an event is to look anew, not an error. */
+START_TEST(wait_that_is_roused_looks_and_goes_on)
+{
+    struct evfi_entry *entry = NULL;
+    struct hand h = {0};
+    int fds[2];
+
+    pair(fds);
+    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(evfi_entry_find(&entry, evf_executor_reactor(executor),
+                             fds[0]),
+            0);
+        evfi_entry_rouse(entry);
+        ck_assert_uint_eq(h.probe.wakes, (unsigned)i + 1);
+        ck_assert_uint_eq(events_on_fd(base, fds[0]), 0);
+        if (i == 1)
+            say(fds[1], "x");
+        ck_assert_int_eq(hand_poll(&h), i == 1 ? EVF_READY : EVF_PENDING);
+        ck_assert_uint_eq(events_on_fd(base, fds[0]), i == 1 ? 0 : 1);
+    }
+    ck_assert_int_eq(evf_future_take(h.future), EVF_READABLE);
+    let_go(&h);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
 static char notes[64];
 
 static void
@@ -695,16 +524,12 @@ END_TEST
 
 TEST_MAIN("wait-fd", signals_that_cannot_be_waited_for_are_refused,
     files_directories_and_closed_fds_are_refused, ready_fd_needs_no_event,
-    only_what_was_asked_for_is_told, waits_and_leaves_no_event,
-    fd_is_looked_at_by_the_first_poll, armed_for_what_is_waited_for_and_no_more,
-    two_directions_end_apart, both_signals_at_once_are_told_at_once,
+    waits_and_leaves_no_event, fd_is_looked_at_by_the_first_poll,
     drop_of_a_pending_wait_leaves_no_event,
     latest_waker_wins_and_the_place_is_kept, last_poll_looks,
     what_has_occurred_beats_a_request, executor_is_the_contexts_or_given,
     executor_that_goes_ends_the_wait, executor_that_goes_leaves_the_fd_alone,
-    peer_that_leaves_is_told_where_it_can_be,
-    end_of_file_and_reset_wake_whoever_reads, reset_is_readable_and_writable,
-    pipe_without_a_writer_is_readable, device_that_is_always_ready_is_ready,
     flags_of_the_fd_are_left_alone, memory_and_storage_that_cannot_be_had,
     steady_state_allocates_nothing, number_far_beyond_the_others,
-    many_wait_for_one_fd_in_their_order, visit_names_the_fd)
+    many_wait_for_one_fd_in_their_order, two_executors_wait_for_one_fd,
+    wait_that_is_roused_looks_and_goes_on, visit_names_the_fd)

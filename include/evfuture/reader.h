@@ -43,8 +43,8 @@ EVF_API extern const evf_source_ops evf_socket_source;
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_reader *evf_reader_new(
-    const evf_source_ops *ops, void *source, size_t limit);
+EVF_API evf_reader *evf_reader_new(const evf_source_ops *ops, void *source,
+    size_t limit);
 
 /*
  * Frees the reader and what is buffered. A call that is pending keeps what it
@@ -70,8 +70,8 @@ EVF_API void evf_reader_free(evf_reader *reader);
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_future *evf_read_exact(
-    evf_op *op, evf_reader *reader, size_t count, char **data);
+EVF_API evf_future *evf_read_exact(evf_op *op, evf_reader *reader, size_t count,
+    char **data);
 
 /*
  * Reads through the next occurrence of `length` bytes at `delimiter`, which

@@ -40,7 +40,7 @@ in_vain(const struct evfi_operation *operation)
     const struct sockaddr *to = operation->u.message.message->msg_name;
 
     return to != NULL && to->sa_family == AF_UNIX &&
-           (evfi_fd_poll(operation->entry->fd, POLLOUT) & POLLOUT);
+        (evfi_fd_poll(operation->entry->fd, POLLOUT) & POLLOUT);
 }
 
 static intptr_t
@@ -95,8 +95,7 @@ recvmsg_poll(evf_future *self, evf_context *cx)
     int err = evfi_entry_error(operation->entry);
 
     if (operation->u.message.flags & UNAWAITED)
-        return evf_future_ready(self,
-            err < 0 ? err : try_recvmsg(operation));
+        return evf_future_ready(self, err < 0 ? err : try_recvmsg(operation));
     return evfi_operation_poll(operation, cx, EVF_READABLE, try_recvmsg);
 }
 

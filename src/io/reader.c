@@ -35,7 +35,12 @@ struct evf_reader {
     evf_op op;    /* the child's storage */
 };
 
-enum mode { EXACT, UNTIL, LINE }; /* in op.detail */
+/* In op.detail. */
+enum mode {
+    EXACT,
+    UNTIL,
+    LINE
+};
 
 struct call {
     struct evfi_op op;
@@ -152,9 +157,8 @@ start_reading(evf_reader *reader, size_t need)
     if (err < 0)
         return err;
     reader->outside = true;
-    reader->child =
-        reader->ops->read(&reader->op, reader->source,
-            reader->buf + reader->end, reader->size - 1 - reader->end);
+    reader->child = reader->ops->read(&reader->op, reader->source,
+        reader->buf + reader->end, reader->size - 1 - reader->end);
     reader->outside = false;
     reader->reading = true;
     reader->polled = false;
@@ -280,8 +284,8 @@ call_poll(evf_future *self, evf_context *cx)
     if (n < 0)
         return evf_future_ready(self, n);
     while ((n = search(c)) == -EAGAIN) {
-        need = c->op.detail == EXACT ? c->length :
-                                       reader->end - reader->start + 1;
+        need = c->op.detail == EXACT ? c->length
+                                     : reader->end - reader->start + 1;
         if (fill(reader, cx, need, &more) == EVF_PENDING) {
             evfi_waker_update(&reader->waker, &cx->waker);
             if (reader->source != NULL)

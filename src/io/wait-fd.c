@@ -73,11 +73,19 @@ ended(struct wait_fd *w)
     return interest->error == -EAGAIN ? 0 : interest->error;
 }
 
+static int
+go_on(struct wait_fd *w, const evf_context *cx)
+{
+    evf_reactor *reactor = evf_executor_reactor(w->executor);
+
+    return evf_reactor_add_io_event_interest(reactor, w->fd, &w->interest,
+        (evf_event){0, w->signals}, &cx->waker);
+}
+
 static enum evf_poll
 wait_fd_poll(evf_future *self, evf_context *cx)
 {
     struct wait_fd *w = (struct wait_fd *)self;
-    evf_event event = {0, w->signals};
     bool last = evfi_context_is_last(cx);
     int result;
 
@@ -92,9 +100,7 @@ wait_fd_poll(evf_future *self, evf_context *cx)
     if (result == 0 && (w->interest.entry == NULL || last))
         result = look(w);
     if (result == 0 && !last)
-        result = evf_reactor_add_io_event_interest(
-            evf_executor_reactor(w->executor), w->fd, &w->interest, event,
-            &cx->waker);
+        result = go_on(w, cx);
     if (result == 0)
         return EVF_PENDING;
     evf_interest_remove(&w->interest);

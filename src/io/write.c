@@ -200,6 +200,8 @@ write_rest(struct evfi_operation *operation, size_t n)
         more = write_some(operation);
         if (more < 0)
             return more;
+        if (more == 0)
+            break;
     }
     return -EAGAIN;
 }

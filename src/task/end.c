@@ -158,10 +158,11 @@ evfi_task_end(evf_task *task)
     struct evfi_running running;
     evf_future *future = task->future;
 
+    /* What it made, and others await, may run on after its end. */
+    if (task->ended && !task->running)
+        return 0;
     if (evfi_task_is_running(task))
         return doom(task);
-    if (task->ended)
-        return 0;
     forget(task, executor);
     task->future = NULL;
     evfi_task_enter(task, &running);

@@ -390,7 +390,6 @@ poll_ready(evf_group *group)
         if (!child->ended &&
             evfi_task_poll(child, &cx, &result, &dispose) == EVF_READY)
             evfi_task_deliver(child, result, dispose);
-        evfi_task_end_doomed();
         evfi_task_unref(child);
     }
 }
