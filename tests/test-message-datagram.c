@@ -283,10 +283,42 @@ START_TEST(full_queue_of_one_receiver_does_not_stop_messages_to_another)
 }
 END_TEST
 
+/* The receiver's queue has room: it is the sender that must wait. */
+START_TEST(full_sender_waits_although_the_receiver_is_named)
+{
+    static char large[3000];
+    struct sockaddr_un address;
+    struct letter l;
+    struct hand h = {0};
+    int fd = unix_datagrams(), receiver = unix_datagrams(), least = 1;
+    socklen_t length = autobind(receiver, &address);
+    evf_socket *socket = adopt(fd);
+    ssize_t n;
+
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(int)),
+        0);
+    do
+        n = sendto(fd, large, sizeof(large), 0, (struct sockaddr *)&address,
+            length);
+    while (n > 0);
+    letter(&l, large, sizeof(large));
+    l.message.msg_name = &address;
+    l.message.msg_namelen = length;
+    grasp(&h, evf_sendmsg(&h.op, socket, &l.message, 0));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    ck_assert(!hand_woken(&h));
+    drain(receiver);
+    ck_assert_int_eq(hand_end(&h), sizeof(large));
+    evf_socket_close(socket);
+    close(receiver);
+}
+END_TEST
+
 TEST_MAIN("message-datagram", datagrams_come_with_their_senders,
     unix_datagrams_come_with_their_senders, empty_datagram_is_no_end,
     records_of_a_sequenced_socket, datagrams_queued_before_the_first_call,
     truncated_length_is_told_where_it_is_asked_for,
     message_that_is_refused_says_so,
     full_queue_of_a_receiver_is_eagain_where_waiting_would_spin,
-    full_queue_of_one_receiver_does_not_stop_messages_to_another)
+    full_queue_of_one_receiver_does_not_stop_messages_to_another,
+    full_sender_waits_although_the_receiver_is_named)

@@ -23,6 +23,7 @@ START_TEST(arguments_that_cannot_be_are_refused) /* F47 */
         -EBADF);
     ck_assert_int_eq(finish_now(evf_sendmsg(NULL, socket, NULL, 0)), -EINVAL);
     ck_assert_int_eq(finish_now(evf_recvmsg(NULL, socket, NULL, 0)), -EINVAL);
+    ck_assert(evf_failed(evf_recvmsg(NULL, pipe_end, &l.message, 0)));
     ck_assert_int_eq(finish_now(evf_recvmsg(NULL, pipe_end, &l.message, 0)),
         -ENOTSOCK);
     ck_assert_int_eq(finish_now(evf_sendmsg(NULL, pipe_end, &l.message, 0)),

@@ -182,12 +182,30 @@ START_TEST(second_call_meanwhile_is_ealready)
     ck_assert_int_eq(until(reader, "x", &other), -EALREADY);
     ck_assert_int_eq(line(reader, &other), -EALREADY);
     ck_assert_ptr_null(other);
+    ck_assert_uint_eq(s.drops, 0);
     script_goes_on(&s);
     ck_assert_int_eq(hand_end(&h), 2);
     ck_assert_str_eq(data, "x");
     /* Made before, and polled after it: it is the next. */
     ck_assert_int_eq(hand_end(&waiting), 2);
     ck_assert_str_eq(other, "y");
+    evf_reader_free(reader);
+}
+END_TEST
+
+START_TEST(call_that_is_ready_is_over_before_it_is_dropped)
+{
+    struct script s = script("x\ny\n", 2);
+    evf_reader *reader = reader_of(&s, 100);
+    struct hand h = {0};
+    char *data = NULL;
+
+    grasp(&h, evf_read_line(&h.op, reader, &data));
+    ck_assert_int_eq(hand_poll(&h), EVF_READY);
+    ck_assert_int_eq(line(reader, &data), 2);
+    ck_assert_str_eq(data, "y");
+    let_go(&h);
+    ck_assert_int_eq(line(reader, &data), 0);
     evf_reader_free(reader);
 }
 END_TEST
@@ -447,6 +465,7 @@ TEST_MAIN("reader-call", errors_of_the_source_are_passed_on_and_the_rest_stays,
     source_of_a_few_lines, source_that_says_it_read_too_much_is_misuse,
     source_that_is_always_ready_yields, nothing_is_read_before_the_first_poll,
     drop_of_a_pending_call_loses_no_data, second_call_meanwhile_is_ealready,
+    call_that_is_ready_is_over_before_it_is_dropped,
     dropped_call_leaves_the_reader_to_the_next,
     result_lives_until_the_next_call_is_polled,
     latest_waker_wins_and_polls_in_vain_are_harmless, lines_of_a_socket,

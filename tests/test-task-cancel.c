@@ -270,10 +270,11 @@ START_TEST(cancelling_everything_in_a_pass_loses_nothing) /* F31 */
 
     for (int i = 0; i < N; i++)
         tasks[i] = evf_spawn_then(executor, actor(&a[i]), tell, &told[i]);
-    run_passes(4);
+    while (a[N - 1].polls == 0)
+        run_passes(1);
     for (int i = 0; i < N; i++)
         evf_task_cancel(tasks[i]);
-    run_passes(8);
+    run();
     for (int i = 0; i < N; i++) {
         ck_assert_uint_eq(a[i].polls, 2);
         ck_assert_uint_eq(a[i].drops, 1);

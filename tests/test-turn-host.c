@@ -77,53 +77,60 @@ gives_up(struct actor *self)
         event_base_loopbreak(base);
 }
 
-START_TEST(yielder_starves_no_event_of_the_host) /* F19 */
+/* A yielder beside an fd that is always ready, until either had its share. */
+static void
+share_the_loop(int priorities, int priority, unsigned *polls, unsigned *runs)
 {
-    static const struct {
-        int priorities, priority;
-    } rows[] = {{1, 0}, {2, 0}, {2, 1}, {3, 0}, {3, 1}, {3, 2}, {8, 7}};
+    struct actor a = {.again = true, .acts = gives_up, .arg = polls};
+    struct busy_fd busy;
+    evf_task *task;
 
-    if (!INTERNAL_EVENTS)
-        return;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        unsigned patience = 100000;
-        struct actor a = {.again = true, .acts = gives_up, .arg = &patience};
-        struct busy_fd busy;
-        evf_task *task;
+    use_priorities(priorities);
+    busy_fd_begin(&busy, priority, *runs);
+    task = evf_spawn(executor, actor(&a));
+    run();
+    *polls = a.polls;
+    *runs = busy.runs;
+    evf_task_free(task);
+    busy_fd_end(&busy);
+}
 
-        use_priorities(rows[i].priorities);
-        busy_fd_begin(&busy, rows[i].priority, 100);
-        task = evf_spawn(executor, actor(&a));
-        run(); /* until the host has run so often */
-        ck_assert_uint_eq(busy.runs, 100);
-        if (rows[i].priority >= rows[i].priorities / 2)
-            ck_assert_uint_ge(a.polls, 128 * 3); /* nor the host a task */
-        evf_task_free(task);
-        busy_fd_end(&busy);
+/* Bases, and a priority of the host's that is not above the executor's. */
+static const int shared[][2] = {{1, 0}, {2, 1}, {3, 1}, {3, 2}, {8, 7}};
+#define SHARED (sizeof(shared) / sizeof(*shared))
+
+START_TEST(every_turn_of_a_yielder_lets_the_host_run) /* F19 */
+{
+    for (size_t i = 0; INTERNAL_EVENTS && i < SHARED; i++) {
+        unsigned polls = 128 * 10 + 1, runs = UINT32_MAX;
+
+        share_the_loop(shared[i][0], shared[i][1], &polls, &runs);
+        ck_assert_uint_eq(polls, 128 * 10 + 1);
+        ck_assert_uint_ge(runs, 9);
     }
 }
 END_TEST
 
-START_TEST(every_turn_of_a_yielder_lets_the_host_run) /* F19 */
+START_TEST(busy_host_lets_a_yielder_run) /* F19 L25 */
 {
-    static const int rows[][2] = {{1, 0}, {2, 1}, {3, 1}, {3, 2}, {8, 7}};
+    for (size_t i = 0; INTERNAL_EVENTS && i < SHARED; i++) {
+        unsigned polls = 128 * 4, runs = 100000;
 
-    if (!INTERNAL_EVENTS)
-        return;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        unsigned turns = 128 * 10 + 1;
-        struct actor a = {.again = true, .acts = gives_up, .arg = &turns};
-        struct busy_fd busy;
-        evf_task *task;
+        share_the_loop(shared[i][0], shared[i][1], &polls, &runs);
+        ck_assert_uint_eq(polls, 128 * 4);
+    }
+}
+END_TEST
 
-        use_priorities(rows[i][0]);
-        busy_fd_begin(&busy, rows[i][1], UINT32_MAX);
-        task = evf_spawn(executor, actor(&a));
-        run();
-        ck_assert_uint_eq(a.polls, turns);
-        ck_assert_uint_ge(busy.runs, 9);
-        evf_task_free(task);
-        busy_fd_end(&busy);
+START_TEST(host_above_the_executor_runs_first) /* F19 */
+{
+    static const int above[][2] = {{2, 0}, {3, 0}, {8, 3}};
+
+    for (size_t i = 0; i < 3; i++) {
+        unsigned polls = UINT32_MAX, runs = 100;
+
+        share_the_loop(above[i][0], above[i][1], &polls, &runs);
+        ck_assert_uint_eq(runs, 100);
     }
 }
 END_TEST
@@ -421,7 +428,8 @@ START_TEST(fork_and_reinit_leave_the_parents_tasks_alone) /* L15 */
 END_TEST
 
 TEST_MAIN("turn-host", every_turn_of_a_yielder_lets_the_host_run, timer_and_loopexit_work_beside_a_yielder,
-    yielder_starves_no_event_of_the_host,
+    busy_host_lets_a_yielder_run,
+    host_above_the_executor_runs_first,
     once_returns_after_each_turn_of_a_yielder, once_loses_no_queued_task,
     nonblock_returns_to_a_host_that_pumps,
     once_returns_when_a_timer_of_ours_woke_a_task,

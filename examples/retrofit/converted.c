@@ -396,9 +396,11 @@ ask_run(evf_future *self, evf_context *cx)
     EVF_BEGIN(self, cx);
     EVF_TRY(
         n, evf_write_all(&a->op, l->socket, a->request, strlen(a->request)));
-    EVF_TRY(n, evf_read_line(&a->op, l->in, &a->answer));
-    if (n == 0)
+    EVF_AWAIT(n, evf_read_line(&a->op, l->in, &a->answer));
+    if (n == 0 || n == -ENODATA)
         EVF_RETURN(-EPIPE); /* the end of it where a line should be */
+    if (evf_failed(n))
+        EVF_RETURN(n);
     EVF_RETURN(a->answer);
     EVF_FINALLY;
     EVF_END;

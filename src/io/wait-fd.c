@@ -53,11 +53,9 @@ look(const struct wait_fd *w)
     if (w->signals & EVF_CLOSED)
         events |= POLLRDHUP;
 #endif
-    revents = w->fd < 0 ? POLLNVAL : evfi_fd_poll(w->fd, events);
+    revents = evfi_fd_poll(w->fd, events);
     if (revents <= 0)
         return revents;
-    if (revents & POLLNVAL)
-        return -EBADF;
     err = evfi_fd_type(w->fd, &type);
     return err < 0 ? err : (int)(signals_of(revents) & w->signals);
 }
