@@ -52,8 +52,8 @@ static void
 on_accept(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *address, int length, void *base)
 {
-    struct bufferevent *client = bufferevent_socket_new(
-        base, fd, BEV_OPT_CLOSE_ON_FREE);
+    struct bufferevent *client = bufferevent_socket_new(base, fd,
+        BEV_OPT_CLOSE_ON_FREE);
 
     (void)listener;
     (void)address;

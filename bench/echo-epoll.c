@@ -95,8 +95,8 @@ static void
 on_writable(int epoll, struct connection *c)
 {
     struct pending *p = c->pending;
-    ssize_t sent = send(
-        c->fd, p->data + p->written, p->length - p->written, MSG_NOSIGNAL);
+    ssize_t sent = send(c->fd, p->data + p->written, p->length - p->written,
+        MSG_NOSIGNAL);
 
     if (sent < 0 && (errno == EAGAIN || errno == EINTR))
         return;

@@ -75,8 +75,8 @@ acceptor_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops acceptor_ops = EVF_FRAME_OPS(
-    struct acceptor, acceptor_run);
+static const evf_frame_ops acceptor_ops = EVF_FRAME_OPS(struct acceptor,
+    acceptor_run);
 
 static void
 on_sigterm(evutil_socket_t number, short what, void *base)

@@ -57,8 +57,8 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct connection *c = arg;
     struct pending *p = c->pending;
-    ssize_t sent = send(
-        fd, p->data + p->written, p->length - p->written, MSG_NOSIGNAL);
+    ssize_t sent = send(fd, p->data + p->written, p->length - p->written,
+        MSG_NOSIGNAL);
 
     (void)what;
     if (sent < 0 && (errno == EAGAIN || errno == EINTR))

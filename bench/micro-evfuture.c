@@ -139,8 +139,8 @@ yielder_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops yielder_ops = EVF_FRAME_OPS(
-    struct yielder, yielder_run);
+static const evf_frame_ops yielder_ops = EVF_FRAME_OPS(struct yielder,
+    yielder_run);
 
 static void
 run_yield(struct event_base *base, uint64_t count, unsigned pending)
@@ -282,8 +282,8 @@ player_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops player_ops = EVF_FRAME_OPS(
-    struct player, player_run);
+static const evf_frame_ops player_ops = EVF_FRAME_OPS(struct player,
+    player_run);
 
 static void
 run_ping_pong(struct event_base *base, uint64_t count, unsigned pending)

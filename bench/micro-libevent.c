@@ -33,8 +33,8 @@ run_spawn(struct event_base *base, uint64_t count, unsigned pending)
         uint64_t batch = left < MICRO_BATCH ? left : MICRO_BATCH;
 
         for (uint64_t i = 0; i < batch; i++) {
-            struct event *ev = evtimer_new(
-                base, on_spawned, event_self_cbarg());
+            struct event *ev = evtimer_new(base, on_spawned,
+                event_self_cbarg());
 
             if (ev == NULL)
                 micro_fail("out of memory");
@@ -180,8 +180,8 @@ static void
 run_timer_common(struct event_base *base, uint64_t count, unsigned pending)
 {
     struct timeval tv = timeval_of(MICRO_LATE_MS);
-    struct timer_run r = {
-        base, count, event_base_init_common_timeout(base, &tv)};
+    struct timer_run r = {base, count,
+        event_base_init_common_timeout(base, &tv)};
 
     if (r.timeout == NULL)
         micro_fail("out of memory");

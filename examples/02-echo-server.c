@@ -109,8 +109,8 @@ accept_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops accept_ops =
-    EVF_FRAME_OPS(struct accept, accept_run);
+static const evf_frame_ops accept_ops = EVF_FRAME_OPS(struct accept,
+    accept_run);
 
 /* Nothing of ours is left for the loop to wait for. */
 static void
@@ -234,8 +234,8 @@ listen_tcp(struct server *s, const char *host, const char *port)
 
     err = parse_address(host, port, &address, &length);
     if (err == 0)
-        err = evf_listen(&s->listener, s->executor,
-            (struct sockaddr *)&address, (unsigned)length, 0);
+        err = evf_listen(&s->listener, s->executor, (struct sockaddr *)&address,
+            (unsigned)length, 0);
     if (err < 0)
         return err;
     getsockname(evf_listener_fd(s->listener), (struct sockaddr *)&address,
@@ -258,8 +258,8 @@ main(int argc, char **argv)
     s.executor = evf_executor_new(s.base);
     if (s.executor == NULL)
         return 1;
-    err = o.path != NULL ? listen_unix(&s, o.path) :
-                           listen_tcp(&s, o.host, o.port);
+    err = o.path != NULL ? listen_unix(&s, o.path)
+                         : listen_tcp(&s, o.host, o.port);
     if (err < 0) {
         fprintf(stderr, "%s: %s\n", argv[0], strerror(-err));
         return 1;
@@ -271,7 +271,8 @@ main(int argc, char **argv)
 
     s.connections = evf_group_new(
         &(evf_group_options){.max_running = o.max_connections,
-            .keep_going = true, .open = true});
+            .keep_going = true,
+            .open = true});
     s.serving = evf_spawn_then(s.executor, evf_group_future(s.connections),
         on_drained, &s);
     evf_frame_init(&accept, &accept_ops);

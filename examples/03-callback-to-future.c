@@ -101,8 +101,8 @@ struct look {
 static const char *
 name_of(const struct look *l)
 {
-    const char *query =
-        evhttp_uri_get_query(evhttp_request_get_evhttp_uri(l->visit));
+    const char *query = evhttp_uri_get_query(
+        evhttp_request_get_evhttp_uri(l->visit));
 
     return query != NULL ? query : "";
 }
@@ -216,8 +216,8 @@ main(void)
     struct event *sigterm = evsignal_new(base, SIGTERM, on_sigterm, base);
     evf_executor *executor = evf_executor_new(base);
     struct evhttp *http = evhttp_new(base);
-    struct evhttp_bound_socket *bound =
-        evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
+    struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(http,
+        "127.0.0.1", 0);
     evutil_socket_t udp = socket(AF_INET, SOCK_DGRAM, 0);
     struct look look = {0};
     struct evdns_server_port *server;

@@ -13,11 +13,11 @@
 #include <event2/event.h>
 #include <evfuture.h>
 
-#define INBOX    64     /* lines that a client may be behind */
+#define INBOX      64     /* lines that a client may be behind */
 #define LINE_LIMIT 1024   /* bytes */
-#define IDLE_MS  600000 /* of silence */
-#define WRITE_MS 10000  /* for one line to leave */
-#define KERNEL   65536  /* bytes that the system may hold for a client */
+#define IDLE_MS    600000 /* of silence */
+#define WRITE_MS   10000  /* for one line to leave */
+#define KERNEL     65536  /* bytes that the system may hold for a client */
 
 struct room {
     struct client *clients;
@@ -75,8 +75,9 @@ reading_run(evf_future *self, evf_context *cx)
     EVF_BEGIN(self, cx);
     r->reader = evf_reader_new(&evf_socket_source, c->peer, LINE_LIMIT);
     for (;;) {
-        EVF_TRY(n, evf_timeout(&r->op[0], IDLE_MS,
-            evf_read_line(&r->op[1], r->reader, &r->line)));
+        EVF_TRY(n,
+            evf_timeout(&r->op[0], IDLE_MS,
+                evf_read_line(&r->op[1], r->reader, &r->line)));
         if (n == 0)
             EVF_RETURN(-ECONNRESET); /* a failure ends the writer too */
         say(c->room, c, "says: ", r->line);
@@ -86,8 +87,8 @@ reading_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops reading_ops =
-    EVF_FRAME_OPS(struct reading, reading_run);
+static const evf_frame_ops reading_ops = EVF_FRAME_OPS(struct reading,
+    reading_run);
 
 /* --- The writer ------------------------------------------------------------ */
 
@@ -108,8 +109,9 @@ writing_run(evf_future *self, evf_context *cx)
     EVF_BEGIN(self, cx);
     for (;;) {
         EVF_TRY(w->line, evf_channel_recv(&w->op[0], c->inbox));
-        EVF_TRY(n, evf_timeout(&w->op[0], WRITE_MS,
-            evf_write_all(&w->op[1], c->peer, w->line, strlen(w->line))));
+        EVF_TRY(n,
+            evf_timeout(&w->op[0], WRITE_MS,
+                evf_write_all(&w->op[1], c->peer, w->line, strlen(w->line))));
         free(w->line);
         w->line = NULL;
     }
@@ -118,8 +120,8 @@ writing_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops writing_ops =
-    EVF_FRAME_OPS(struct writing, writing_run);
+static const evf_frame_ops writing_ops = EVF_FRAME_OPS(struct writing,
+    writing_run);
 
 /* --- The client: both, as long as neither fails ------------------------------ */
 
@@ -165,8 +167,8 @@ client_run(evf_future *self, evf_context *cx)
     intptr_t n;
 
     EVF_BEGIN(self, cx);
-    setsockopt(evf_socket_fd(c->peer), SOL_SOCKET, SO_SNDBUF,
-        &(int){KERNEL}, sizeof(int));
+    setsockopt(evf_socket_fd(c->peer), SOL_SOCKET, SO_SNDBUF, &(int){KERNEL},
+        sizeof(int));
     c->seat = ++c->room->seats;
     c->inbox = evf_channel_new(INBOX, free);
     c->tasks = evf_group_new(NULL);
@@ -184,8 +186,8 @@ client_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops client_ops =
-    EVF_FRAME_OPS(struct client, client_run);
+static const evf_frame_ops client_ops = EVF_FRAME_OPS(struct client,
+    client_run);
 
 /* --- The door ---------------------------------------------------------------- */
 

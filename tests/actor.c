@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* First, since `executor` is the name of a global from there on. */
+#include "task/executor-internal.h"
+
 #include "actor.h"
 
 #include <ctype.h>
@@ -168,8 +171,9 @@ host_calls(void (*fn)(void *arg), void *arg)
 
     ck_assert_ptr_nonnull(call);
     *call = (struct host_call){fn, arg};
-    ck_assert_int_eq(
-        event_base_once(base, -1, EV_TIMEOUT, on_host_call, call, &soon), 0);
+    ck_assert_int_eq(event_base_once(base, -1, EV_TIMEOUT, on_host_call, call,
+                         &soon),
+        0);
 }
 
 bool
@@ -179,6 +183,13 @@ host_is_done(void)
         if (event_base_loop(base, EVLOOP_NONBLOCK) == 1)
             return true;
     return false;
+}
+
+void
+settle(void)
+{
+    while (executor->head != NULL)
+        ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
 }
 
 void

@@ -75,6 +75,9 @@ void host_calls(void (*fn)(void *arg), void *arg);
 /* Whether nothing holds the loop, so that dispatch would return, in a while. */
 bool host_is_done(void);
 
+/* Runs turns until nothing is queued, however long that takes. */
+void settle(void);
+
 /* A base with so many priorities, and the case's executor on it. */
 void use_priorities(int n);
 

@@ -13,7 +13,11 @@
 /*
  * The other side of the crowd: plain sockets and epoll, none of the library.
  */
-enum manner { ORDERLY, LEAVES, RESETS };
+enum manner {
+    ORDERLY,
+    LEAVES,
+    RESETS
+};
 
 /* Bytes are sent as this sequence, so a lost or doubled one is seen. */
 struct sequence {
@@ -25,8 +29,8 @@ struct connection {
     enum manner manner;
     struct sequence sent, received;
     unsigned to_send, to_receive; /* bytes of the whole exchange */
-    unsigned leave_at;            /* bytes received, for those that do not stay */
-    bool greeted;                 /* the first byte has come back */
+    unsigned leave_at; /* bytes received, for those that do not stay */
+    bool greeted;      /* the first byte has come back */
 };
 
 struct client {
@@ -112,7 +116,8 @@ dial(struct client *client, struct connection *c, uint16_t port,
     uint64_t *random)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
-        .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_ge(c->fd, 0);
@@ -168,7 +173,8 @@ void
 crowd_client(uint16_t port, unsigned size, uint64_t seed)
 {
     struct client client = {.epoll = epoll_create1(EPOLL_CLOEXEC),
-        .connections = calloc(size, sizeof(struct connection)), .size = size};
+        .connections = calloc(size, sizeof(struct connection)),
+        .size = size};
 
     ck_assert_ptr_nonnull(client.connections);
     for (unsigned i = 0; i < size; i++)

@@ -92,8 +92,8 @@ acceptor_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops acceptor_ops =
-    EVF_FRAME_OPS(struct acceptor, acceptor_run);
+static const evf_frame_ops acceptor_ops = EVF_FRAME_OPS(struct acceptor,
+    acceptor_run);
 
 struct server {
     struct acceptor acceptor;

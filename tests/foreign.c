@@ -31,8 +31,8 @@ waker_wake(void *data)
     waker_drop(data);
 }
 
-static const evf_waker_ops waker_ops = {
-    waker_clone, waker_wake, waker_wake_by_ref, waker_drop};
+static const evf_waker_ops waker_ops = {waker_clone, waker_wake,
+    waker_wake_by_ref, waker_drop};
 
 void
 foreign_spawn(struct foreign *on, struct foreign_task *task, evf_future *future)

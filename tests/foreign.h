@@ -35,8 +35,8 @@ TAILQ_HEAD(foreign, foreign_task);
 #define FOREIGN_INITIALIZER(on) TAILQ_HEAD_INITIALIZER(on)
 
 /* Takes the future, and queues its first poll. The task is the caller's. */
-void foreign_spawn(
-    struct foreign *on, struct foreign_task *task, evf_future *future);
+void foreign_spawn(struct foreign *on, struct foreign_task *task,
+    evf_future *future);
 
 /* Polls in the order of the wakes until nobody is queued. */
 void foreign_run(struct foreign *on);

@@ -188,8 +188,8 @@ touch_executor(void)
         dump();
         break;
     case 1:
-        evf_executor_set_priority(
-            fuzz.executors[below(FUZZ_EXECUTORS)], (int)below(4));
+        evf_executor_set_priority(fuzz.executors[below(FUZZ_EXECUTORS)],
+            (int)below(4));
         break;
     case 2:
         event_base_loopbreak(fuzz.base);

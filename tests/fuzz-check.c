@@ -69,8 +69,7 @@ roots_check_end(void)
     for (unsigned i = 0; i < fuzz.roots; i++) {
         const struct fuzz_root *root = &fuzz.root[i];
 
-        REQUIRE(root->native ||
-                root->polls <= root->wakes + root->requests + 1,
+        REQUIRE(root->native || root->polls <= root->wakes + root->requests + 1,
             "root %u: %u polls, %u wakes", i, root->polls, root->wakes);
         REQUIRE(!root->then || root->silent || root->calls == 1,
             "the callback of root %u did not come", i);

@@ -43,8 +43,8 @@ poll_inner(struct through *t, evf_context *cx)
     void (*dispose)(void *result);
     intptr_t result;
 
-    if (evf_future_poll_child(
-            t->child, cx, &t->polled, &result, &dispose) == EVF_PENDING)
+    if (evf_future_poll_child(t->child, cx, &t->polled, &result, &dispose) ==
+        EVF_PENDING)
         return EVF_PENDING;
     t->child = NULL;
     t->future.dispose = dispose;

@@ -123,8 +123,8 @@ poll_inner(struct meter *m, evf_context *cx)
     void (*dispose)(void *result);
     intptr_t result;
 
-    if (evf_future_poll_child(
-            m->child, cx, &m->polled, &result, &dispose) == EVF_PENDING)
+    if (evf_future_poll_child(m->child, cx, &m->polled, &result, &dispose) ==
+        EVF_PENDING)
         return EVF_PENDING;
     if (link != NULL && !link->keep_going && evf_failed(result))
         link->failed = true;

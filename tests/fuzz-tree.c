@@ -86,8 +86,8 @@ frame_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops frame_ops = EVF_FRAME_OPS(
-    struct fuzz_frame, frame_run, .dispose = token_dispose);
+static const evf_frame_ops frame_ops = EVF_FRAME_OPS(struct fuzz_frame,
+    frame_run, .dispose = token_dispose);
 
 static evf_future *
 frame_new(unsigned depth)
@@ -191,8 +191,8 @@ grow_long(struct fuzz_frame *frame)
     case 6:
         return evf_read(op, fuzz.socket[below(2)], sink, 1 + below(100));
     case 7:
-        return evf_write_all(
-            op, fuzz.socket[below(2)], source, below(sizeof(source)));
+        return evf_write_all(op, fuzz.socket[below(2)], source,
+            below(sizeof(source)));
     default:
         return fuzz_leaf_new(false);
     }

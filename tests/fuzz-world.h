@@ -37,15 +37,15 @@ struct fuzz_link {
 struct fuzz_root {
     evf_future *future;     /* until it is dropped */
     struct fuzz_link *link; /* what it is inside of, or NULL */
-    bool native;    /* it hands the executor's own waker on, uncounted */
-    bool dropped;   /* it has been, and nothing of it runs any more */
-    bool doomed;    /* to be dropped before anything else is polled */
-    bool then;      /* a callback is due */
-    bool silent;    /* and must not come any more */
-    bool woken;     /* since the last poll began */
-    bool stranded;  /* a foreign executor polls it, and may have ended */
-    bool asked;     /* somebody has cancelled it */
-    int request;    /* in force at the last poll */
+    bool native;   /* it hands the executor's own waker on, uncounted */
+    bool dropped;  /* it has been, and nothing of it runs any more */
+    bool doomed;   /* to be dropped before anything else is polled */
+    bool then;     /* a callback is due */
+    bool silent;   /* and must not come any more */
+    bool woken;    /* since the last poll began */
+    bool stranded; /* a foreign executor polls it, and may have ended */
+    bool asked;    /* somebody has cancelled it */
+    int request;   /* in force at the last poll */
     unsigned polls, wakes;
     unsigned requests; /* polls of which no wake but a request is the cause */
     unsigned calls;    /* of the callback */

@@ -24,8 +24,8 @@ wrap_poll_in(struct wrap *wrap, evf_context *cx)
     void (*dispose)(void *result);
     intptr_t result;
 
-    if (evf_future_poll_child(
-            wrap->child, cx, &wrap->polled, &result, &dispose) == EVF_PENDING)
+    if (evf_future_poll_child(wrap->child, cx, &wrap->polled, &result,
+            &dispose) == EVF_PENDING)
         return EVF_PENDING;
     wrap->child = NULL;
     wrap->future.dispose = dispose;
@@ -214,8 +214,8 @@ wait_new(evf_op *op, unsigned on, unsigned fd, uint32_t signals)
         on = FUZZ_EXECUTORS;
     if (on < FUZZ_EXECUTORS)
         executor = fuzz.executors[on];
-    wrap = wrap_new(
-        &wait_ops, evf_wait_fd(op, executor, fuzz.fds[fd], signals));
+    wrap = wrap_new(&wait_ops,
+        evf_wait_fd(op, executor, fuzz.fds[fd], signals));
     wrap->executor = on;
     wrap->fd = fd;
     return &wrap->future;
@@ -237,8 +237,8 @@ box_poll(evf_future *self, evf_context *cx)
     void (*dispose)(void *result);
     intptr_t result;
 
-    if (evf_future_poll_child(
-            box->join, cx, &box->polled, &result, &dispose) == EVF_PENDING)
+    if (evf_future_poll_child(box->join, cx, &box->polled, &result, &dispose) ==
+        EVF_PENDING)
         return EVF_PENDING;
     box->join = NULL;
     for (unsigned i = 0; i < box->n; i++)

@@ -41,8 +41,8 @@ struct job {
 };
 
 #define JOB(name)                                                              \
-    static const evf_frame_ops name##_ops = EVF_FRAME_OPS(                     \
-        struct job, name##_run)
+    static const evf_frame_ops name##_ops = EVF_FRAME_OPS(struct job,          \
+        name##_run)
 
 /* Makes one, in zeroed storage or on the heap; takes the child. */
 static inline struct job *

@@ -239,8 +239,8 @@ thing_dispose(void *thing)
 void
 pair(int fds[2])
 {
-    ck_assert_int_eq(
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+    ck_assert_int_eq(socketpair(AF_UNIX,
+                         SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
         0);
 }
 

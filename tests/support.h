@@ -64,8 +64,8 @@ void probe_init(struct probe *probe);
 int probe_live(const struct probe *probe);
 
 /* Polls with a probe's waker, under no executor or the case's. */
-enum evf_poll poll_with(
-    evf_future *future, struct probe *probe, evf_executor *on);
+enum evf_poll poll_with(evf_future *future, struct probe *probe,
+    evf_executor *on);
 
 /*
  * A leaf under the test's thumb: ready when it is told so, and counting. Zeroed

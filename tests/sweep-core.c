@@ -159,8 +159,8 @@ shield_refused(struct sweep *s, unsigned i, intptr_t *result)
 static evf_future *
 select_three(struct sweep *s, evf_op *op)
 {
-    evf_future *futures[] = {
-        gift_future(s, 1), gift_future(s, 0), gift_future(s, 2)};
+    evf_future *futures[] = {gift_future(s, 1), gift_future(s, 0),
+        gift_future(s, 2)};
 
     s->which = 99;
     return evf_select(op, &s->which, 3, futures);

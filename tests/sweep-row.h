@@ -19,16 +19,16 @@ struct sweep;
 struct row {
     const char *name; /* the function */
     const char *variant;
-    unsigned steps;       /* that bring it to its end; each of them wakes */
-    bool at_most;         /* or fewer of them, as the kernel likes */
-    bool no_op;           /* the function takes no storage */
-    bool needs_executor;  /* -ENOTSUP under a foreign one */
-    bool ends_with_it;    /* pending, it fails when the executor is freed */
-    bool stubborn;        /* a request does not end it */
-    bool close_goes_on;   /* `close` does not end it */
-    intptr_t expected;    /* its result, unless it is `gives` or `sockets` */
-    bool gives;           /* it yields gift 0 */
-    bool sockets;         /* it yields an evf_socket */
+    unsigned steps;      /* that bring it to its end; each of them wakes */
+    bool at_most;        /* or fewer of them, as the kernel likes */
+    bool no_op;          /* the function takes no storage */
+    bool needs_executor; /* -ENOTSUP under a foreign one */
+    bool ends_with_it;   /* pending, it fails when the executor is freed */
+    bool stubborn;       /* a request does not end it */
+    bool close_goes_on;  /* `close` does not end it */
+    intptr_t expected;   /* its result, unless it is `gives` or `sockets` */
+    bool gives;          /* it yields gift 0 */
+    bool sockets;        /* it yields an evf_socket */
 
     /* Makes what the future needs. */
     void (*make)(struct sweep *s);

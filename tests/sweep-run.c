@@ -17,7 +17,7 @@ struct run {
     evf_future watch;
     evf_waker waker; /* of its last poll */
     unsigned polls, polls_before;
-    unsigned drops;  /* of watch; of the future, if it is held by hand */
+    unsigned drops; /* of watch; of the future, if it is held by hand */
     evf_task *owner;
     evf_group *group;
     struct leaf sibling;
@@ -30,12 +30,12 @@ struct run {
 /* One at a time; it must not move. */
 static struct run run_now;
 
-static const char *const hold_names[] = {
-    "by hand", "in a task", "in a group", "in a select"};
+static const char *const hold_names[] = {"by hand", "in a task", "in a group",
+    "in a select"};
 static const char *const act_names[] = {"nothing", "drop", "cancel", "free",
     "sibling", "close", "executor"};
-static const char *const place_names[] = {
-    "from outside", "from a callback", "from another task"};
+static const char *const place_names[] = {"from outside", "from a callback",
+    "from another task"};
 
 static bool
 in_poll(enum sweep_moment moment)
@@ -252,8 +252,8 @@ hold(struct run *run)
         held = evf_group_future(run->group);
         evf_group_free(run->group);
     } else if (run->plan->hold == SWEEP_SELECT) {
-        held = evf_select(
-            NULL, NULL, 2, (evf_future *[]){held, leaf(&run->sibling)});
+        held = evf_select(NULL, NULL, 2,
+            (evf_future *[]){held, leaf(&run->sibling)});
     }
     run->owner = evf_spawn(executor, held);
 }
@@ -331,7 +331,6 @@ woken(const void *arg)
 static void
 drive_by_hand(struct run *run)
 {
-
     sweep_settle();
     moment(run, SWEEP_IDLE);
     while (!run->acted && poll_by_hand(run)) {

@@ -179,8 +179,8 @@ much_refused(struct sweep *s, unsigned i, intptr_t *result)
     const size_t lengths[] = {1, 0, (size_t)SSIZE_MAX + 1};
 
     *result = results[i];
-    return evf_write_all(
-        &s->op[0], i == 0 ? NULL : s->socket, much, lengths[i]);
+    return evf_write_all(&s->op[0], i == 0 ? NULL : s->socket, much,
+        lengths[i]);
 }
 
 static evf_future *
@@ -242,7 +242,9 @@ wait_refused(struct sweep *s, unsigned i, intptr_t *result)
 {
     *result = i == 0 ? -EBADF : -EINVAL;
     return evf_wait_fd(&s->op[0], executor, i == 0 ? -1 : s->fd,
-        i == 0 ? EVF_READABLE : i == 1 ? EVF_CLOSED : 0);
+        i == 0       ? EVF_READABLE
+            : i == 1 ? EVF_CLOSED
+                     : 0);
 }
 
 const struct row socket_rows[] = {

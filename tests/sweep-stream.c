@@ -53,8 +53,8 @@ accept_check(struct sweep *s)
 
     if (s->listener == NULL)
         return;
-    fd = accept4(
-        evf_listener_fd(s->listener), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    fd = accept4(evf_listener_fd(s->listener), NULL, NULL,
+        SOCK_NONBLOCK | SOCK_CLOEXEC);
     EXPECT((fd >= 0) ==
         (s->stepped == 1 && !(s->ended && !evf_failed(s->result))));
     if (fd >= 0)
@@ -197,8 +197,8 @@ static evf_future *
 exact_refused(struct sweep *s, unsigned i, intptr_t *result)
 {
     *result = i == 0 ? -ENOMEM : -EMSGSIZE;
-    return evf_read_exact(
-        &s->op[0], i == 0 ? NULL : s->reader, i == 0 ? 1 : 65, &s->data);
+    return evf_read_exact(&s->op[0], i == 0 ? NULL : s->reader, i == 0 ? 1 : 65,
+        &s->data);
 }
 
 static evf_future *
@@ -229,10 +229,10 @@ line_refused(struct sweep *s, unsigned i, intptr_t *result)
     return evf_read_line(&s->op[0], NULL, &s->data);
 }
 
-#define READER(row_name, row_expected, row_future)                 \
+#define READER(row_name, row_expected, row_future)                             \
     .name = (row_name), .steps = 2, .ends_with_it = true,                      \
     .expected = (row_expected), .make = reader_make, .future = (row_future),   \
-    .step = peer_writes, .close = reader_close, .check = reader_check,          \
+    .step = peer_writes, .close = reader_close, .check = reader_check,         \
     .done = reader_done
 
 const struct row stream_rows[] = {
@@ -272,14 +272,11 @@ const struct row stream_rows[] = {
         .done = addresses_done,
         .refusals = 2,
         .refused = any_refused},
-    {READER("evf_read_exact", 4, read_exact),
-        .refusals = 2,
+    {READER("evf_read_exact", 4, read_exact), .refusals = 2,
         .refused = exact_refused},
-    {READER("evf_read_until", 4, read_until),
-        .refusals = 3,
+    {READER("evf_read_until", 4, read_until), .refusals = 3,
         .refused = until_refused},
-    {READER("evf_read_line", 6, read_line),
-        .refusals = 1,
+    {READER("evf_read_line", 6, read_line), .refusals = 1,
         .refused = line_refused},
     {.name = NULL},
 };

@@ -52,8 +52,8 @@ join_refused(struct sweep *s, unsigned i, intptr_t *result)
     evf_future *future;
 
     if (i == 1)
-        with_callback = evf_spawn_then(
-            executor, gift_future(s, 1), forget, NULL);
+        with_callback = evf_spawn_then(executor, gift_future(s, 1), forget,
+            NULL);
     future = evf_task_join(&s->op[0], with_callback);
     evf_task_free(with_callback); /* the handle is still the caller's */
     EXPECT(misuses == 1);

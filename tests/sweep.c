@@ -12,8 +12,8 @@
  * life in every way, leaves nothing behind and loses nothing.
  * EVF_SWEEP_TRACE=1 names each run before it begins.
  */
-static const struct row *const tables[] = {
-    core_rows, task_rows, socket_rows, stream_rows};
+static const struct row *const tables[] = {core_rows, task_rows, socket_rows,
+    stream_rows};
 
 #define for_each_row(row)                                                      \
     for (size_t table = 0; table < sizeof(tables) / sizeof(*tables); table++)  \
@@ -22,7 +22,8 @@ static const struct row *const tables[] = {
 static bool
 has_row(const char *name, size_t length)
 {
-    for_each_row(row) {
+    for_each_row(row)
+    {
         if (strlen(row->name) == length &&
             strncmp(row->name, name, length) == 0)
             return true;
@@ -73,7 +74,8 @@ START_TEST(each_function_that_returns_a_future_has_a_row)
         found += check_header(path);
     }
     closedir(dir);
-    for_each_row(row) {
+    for_each_row(row)
+    {
         rows += strcmp(row->name, last) != 0;
         last = row->name;
     }
@@ -97,11 +99,12 @@ START_TEST(undisturbed_each_yields_its_result)
     struct sweep_course course;
     struct sweep_plan plan;
 
-    for_each_row(row) {
+    for_each_row(row)
+    {
         for (int hold = 0; hold < SWEEP_HOLDS; hold++) {
             course_of(row, (enum sweep_hold)hold, &course);
-            plan = (struct sweep_plan){
-                .hold = (enum sweep_hold)hold, .late = true};
+            plan = (struct sweep_plan){.hold = (enum sweep_hold)hold,
+                .late = true};
             sweep_run(row, &plan, NULL);
         }
     }
@@ -154,7 +157,8 @@ sweep_hold(enum sweep_hold hold)
 {
     struct sweep_course course;
 
-    for_each_row(row) {
+    for_each_row(row)
+    {
         course_of(row, hold, &course);
         for (int act = SWEEP_DROP; act < SWEEP_ACTS; act++)
             sweep_act(row, hold, (enum sweep_act)act, &course);
@@ -190,10 +194,11 @@ START_TEST(each_allocation_failing_loses_nothing)
 {
     struct sweep_plan plan;
 
-    for_each_row(row) {
+    for_each_row(row)
+    {
         for (int hold = 0; hold < SWEEP_HOLDS; hold++) {
-            plan = (struct sweep_plan){
-                .hold = (enum sweep_hold)hold, .fail = 1};
+            plan = (struct sweep_plan){.hold = (enum sweep_hold)hold,
+                .fail = 1};
             while (sweep_run(row, &plan, NULL))
                 plan.fail++;
         }
@@ -207,7 +212,8 @@ START_TEST(storage_in_use_is_refused_and_harms_nobody)
     static struct sweep s;
     evf_future *first, *second;
 
-    for_each_row(row) {
+    for_each_row(row)
+    {
         sweep_begin(&s, row, "twice in the same storage");
         first = row->no_op ? row->future(&s, NULL) : evf_yield(&s.op[2]);
         second = row->no_op ? row->future(&s, NULL) : row->future(&s, &s.op[2]);
@@ -230,7 +236,8 @@ START_TEST(what_is_no_input_is_refused)
     evf_future *future;
     intptr_t result;
 
-    for_each_row(row) {
+    for_each_row(row)
+    {
         for (unsigned i = 0; i < row->refusals; i++) {
             sweep_begin(&s, row, "refused");
             future = row->refused(&s, i, &result);
@@ -272,7 +279,8 @@ START_TEST(a_foreign_executor_polls_each_or_is_told)
     static struct foreign_task task;
     static struct sweep s;
 
-    for_each_row(row) {
+    for_each_row(row)
+    {
         sweep_begin(&s, row, "under a foreign executor");
         foreign_spawn(&on, &task, row->future(&s, &s.op[1]));
         do
@@ -298,7 +306,8 @@ START_TEST(a_foreign_executor_may_drop_each_at_any_moment)
     static struct foreign_task task;
     static struct sweep s;
 
-    for_each_row(row) {
+    for_each_row(row)
+    {
         for (unsigned steps = 0; steps <= row->steps; steps++) {
             sweep_begin(&s, row, "dropped by a foreign executor");
             foreign_spawn(&on, &task, row->future(&s, NULL));
@@ -356,7 +365,8 @@ START_TEST(the_latest_poll_of_each_is_woken)
     static struct sweep s;
     evf_future *future;
 
-    for_each_row(row) {
+    for_each_row(row)
+    {
         sweep_begin(&s, row, "handed from one to another");
         future = row->future(&s, NULL);
         probe_init(&before);
@@ -381,7 +391,8 @@ START_TEST(a_poll_after_the_end_of_each_is_seen_and_leaves_it_alone)
     static struct sweep s;
     evf_future *future;
 
-    for_each_row(row) {
+    for_each_row(row)
+    {
         sweep_begin(&s, row, "polled after its end");
         future = row->future(&s, &s.op[1]);
         poll_to_end(&s, future);
@@ -400,7 +411,8 @@ START_TEST(a_result_of_each_that_nobody_took_is_disposed_of)
     static struct sweep s;
     evf_future *future;
 
-    for_each_row(row) {
+    for_each_row(row)
+    {
         sweep_begin(&s, row, "not taken");
         future = row->future(&s, &s.op[1]);
         poll_to_end(&s, future);
@@ -419,7 +431,8 @@ START_TEST(before_its_first_poll_each_may_be_moved)
     static struct sweep s;
     evf_future *future;
 
-    for_each_row(row) {
+    for_each_row(row)
+    {
         if (row->no_op)
             continue;
         sweep_begin(&s, row, "moved");

@@ -36,8 +36,8 @@ enum outcome {
     LOSES   /* polled for the last time, pending, dropped: the request */
 };
 
-static const char *const outcome_names[] = {
-    "yields", "stalls", "fails", "waits", "ends", "is ended", "wins", "loses"};
+static const char *const outcome_names[] = {"yields", "stalls", "fails",
+    "waits", "ends", "is ended", "wins", "loses"};
 
 #define ANY 2
 
@@ -344,8 +344,8 @@ awaiter_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops awaiter_ops = EVF_FRAME_OPS(
-    struct awaiter, awaiter_run);
+static const evf_frame_ops awaiter_ops = EVF_FRAME_OPS(struct awaiter,
+    awaiter_run);
 
 /* A frame that stands at its await, whose child was polled unless it is to be
  * polled first by what follows. */

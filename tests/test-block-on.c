@@ -17,8 +17,8 @@ START_TEST(block_on_returns_the_result) /* F33 */
     ck_assert_traced("Aa");
     ck_assert_uint_eq(thing.disposals, 0); /* it is the caller's */
     ck_assert_int_eq(evf_block_on(executor, NULL), -ENOMEM);
-    ck_assert_int_eq(
-        evf_block_on(executor, evf_future_failed(-EPIPE)), -EPIPE); /* F47 */
+    ck_assert_int_eq(evf_block_on(executor, evf_future_failed(-EPIPE)),
+        -EPIPE); /* F47 */
     ck_assert_int_eq(event_base_dispatch(base), 1);
 }
 END_TEST

@@ -78,8 +78,8 @@ START_TEST(receiver_waits_on_while_a_claim_may_still_come_back) /* F13 F44 */
         else
             ck_assert_int_eq(number(finish(&o[0])), 0);
         ck_assert_uint_eq(o[1].probe.wakes, 1);
-        ck_assert_int_eq(
-            finish(&o[1]), dropped ? (intptr_t)&things[0] : -EPIPE);
+        ck_assert_int_eq(finish(&o[1]),
+            dropped ? (intptr_t)&things[0] : -EPIPE);
         evf_channel_free(channel);
         ck_assert_uint_eq(disposals(), 0);
     }
@@ -163,8 +163,8 @@ START_TEST(last_poll_takes_what_is_there) /* F31 F35 */
         ck_assert_int_eq(poll_child(&o, 0, &polled, &result), EVF_PENDING);
         if (row > 0)
             ck_assert_int_eq(push(0), 0);
-        ck_assert_int_eq(
-            poll_child(&o, -ECANCELED, &polled, &result), EVF_READY);
+        ck_assert_int_eq(poll_child(&o, -ECANCELED, &polled, &result),
+            EVF_READY);
         ck_assert_int_eq(result, row == 1 ? (intptr_t)&things[0] : -ECANCELED);
         if (row == 2)
             ck_assert_int_eq(number(finish(&other)), 0);
@@ -196,8 +196,8 @@ START_TEST(request_to_a_sender_tells_whether_it_was_added) /* F35 */
         ck_assert_int_eq(poll_child(&o, 0, &polled, &result), EVF_PENDING);
         if (added)
             ck_assert_int_eq(next(), 0);
-        ck_assert_int_eq(
-            poll_child(&o, -ECANCELED, &polled, &result), EVF_READY);
+        ck_assert_int_eq(poll_child(&o, -ECANCELED, &polled, &result),
+            EVF_READY);
         ck_assert_int_eq(result, added ? 0 : -ECANCELED);
         ck_assert_uint_eq(things[1].disposals, !added);
         evf_channel_free(channel);

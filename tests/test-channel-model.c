@@ -75,8 +75,8 @@ poll_receiver(int i)
 
     if (want < model.n_items) {
         result = finish(&ops[i]);
-        ck_assert_int_eq(
-            (char *)result - tokens, cut(model.items, &model.n_items, want));
+        ck_assert_int_eq((char *)result - tokens,
+            cut(model.items, &model.n_items, want));
         model.n_received++;
     } else if (model.closed && model.n_items == 0) {
         ck_assert_int_eq(finish(&ops[i]), -EPIPE);
@@ -220,8 +220,8 @@ produce(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops producer_ops = EVF_FRAME_OPS(
-    struct producer, produce);
+static const evf_frame_ops producer_ops = EVF_FRAME_OPS(struct producer,
+    produce);
 
 struct consumer {
     evf_frame frame;
@@ -245,8 +245,8 @@ consume(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops consumer_ops = EVF_FRAME_OPS(
-    struct consumer, consume);
+static const evf_frame_ops consumer_ops = EVF_FRAME_OPS(struct consumer,
+    consume);
 
 START_TEST(tasks_stream_through_a_small_channel) /* F44 */
 {

@@ -39,10 +39,10 @@ START_TEST(arguments_that_are_refused) /* F47 F28 */
     open_channel(1);
     ck_assert_int_eq(evf_channel_push(NULL, &things[0]), -EINVAL);
     ck_assert_int_eq(evf_channel_push(channel, error), -EINVAL);
-    ck_assert_ptr_eq(
-        evf_channel_send(&op, NULL, &things[0]), evf_future_failed(-EINVAL));
-    ck_assert_ptr_eq(
-        evf_channel_send(&op, channel, error), evf_future_failed(-EINVAL));
+    ck_assert_ptr_eq(evf_channel_send(&op, NULL, &things[0]),
+        evf_future_failed(-EINVAL));
+    ck_assert_ptr_eq(evf_channel_send(&op, channel, error),
+        evf_future_failed(-EINVAL));
     ck_assert_ptr_eq(evf_channel_recv(&op, NULL), evf_future_failed(-EINVAL));
     ck_assert_ptr_null(op.future.ops);
     evf_channel_free(channel);
@@ -58,8 +58,8 @@ START_TEST(failing_constructors_release_what_they_took) /* F28 F34 */
     o.future = evf_channel_recv(&op, channel);
     probe_init(&o.probe);
     ck_assert_ptr_eq(evf_channel_recv(&op, channel), evf_future_failed(-EBUSY));
-    ck_assert_ptr_eq(
-        evf_channel_send(&op, channel, &things[0]), evf_future_failed(-EBUSY));
+    ck_assert_ptr_eq(evf_channel_send(&op, channel, &things[0]),
+        evf_future_failed(-EBUSY));
     ck_assert_uint_eq(things[0].disposals, 1);
     ck_assert_int_eq(push(1), 0);
     ck_assert_int_eq(number(finish(&o)), 1);
@@ -113,8 +113,8 @@ END_TEST
 
 START_TEST(each_receiver_gets_its_item_in_whatever_order_polled)
 {
-    static const int orders[][3] = {
-        {0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0},
+        {2, 0, 1}, {2, 1, 0}};
     struct operation o[3];
 
     for (size_t k = 0; k < 6; k++) {
@@ -150,8 +150,8 @@ END_TEST
 
 START_TEST(items_of_dropped_receivers_keep_their_order) /* F13 F44 F26 */
 {
-    static const int orders[][3] = {
-        {0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0},
+        {2, 0, 1}, {2, 1, 0}};
     struct operation o[3];
     int expected;
 

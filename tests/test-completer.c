@@ -122,8 +122,8 @@ START_TEST(drop_before_completion_with_every_hook) /* F39 L13 */
             if (rows[i].hooked)
                 evf_completer_set_cancel(c, hook, &api);
             if (polls > 0)
-                ck_assert_int_eq(
-                    poll_with(future, &probe, executor), EVF_PENDING);
+                ck_assert_int_eq(poll_with(future, &probe, executor),
+                    EVF_PENDING);
             evf_future_drop(future);
             ck_assert_uint_eq(api.hooks, rows[i].hooked);
             ck_assert_uint_eq(thing.disposals, rows[i].inside);
@@ -257,14 +257,14 @@ START_TEST(request_drops_a_pending_one_and_takes_a_result) /* F31 F35 */
         api.answer = 1;
         evf_completer_set_cancel(c, hook, &api);
         evf_context_init(&cx, &probe.waker, executor);
-        ck_assert_int_eq(
-            evf_future_poll_child(future, &cx, &polled, &result, &dispose),
+        ck_assert_int_eq(evf_future_poll_child(future, &cx, &polled, &result,
+                             &dispose),
             EVF_PENDING);
         if (done)
             call_back((intptr_t)&thing);
         evfi_context_init_root(&cx, &probe.waker, executor, -ETIMEDOUT);
-        ck_assert_int_eq(
-            evf_future_poll_child(future, &cx, &polled, &result, &dispose),
+        ck_assert_int_eq(evf_future_poll_child(future, &cx, &polled, &result,
+                             &dispose),
             EVF_READY);
         ck_assert_int_eq(result, done ? (intptr_t)&thing : -ETIMEDOUT);
         ck_assert_uint_eq(api.hooks, !done);
@@ -297,8 +297,8 @@ harsh_drop(void *data)
     (void)data;
 }
 
-static const evf_waker_ops harsh_ops = {
-    harsh_clone, harsh_wake, harsh_wake, harsh_drop};
+static const evf_waker_ops harsh_ops = {harsh_clone, harsh_wake, harsh_wake,
+    harsh_drop};
 
 START_TEST(waker_that_drops_the_future_inline) /* F12 */
 {

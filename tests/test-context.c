@@ -100,8 +100,8 @@ START_TEST(awaits_that_fail_at_once_spend_budget)
         ck_assert_int_eq(result, -ENOENT);
     }
     polled = false;
-    ck_assert_int_eq(
-        evf_future_poll_child(NULL, &cx, &polled, &result, &dispose),
+    ck_assert_int_eq(evf_future_poll_child(NULL, &cx, &polled, &result,
+                         &dispose),
         EVF_PENDING);
     ck_assert(!polled);
     ck_assert_uint_eq(probe.wakes, 1);
@@ -121,8 +121,8 @@ START_TEST(polling_a_child_again_costs_no_budget)
     leaf(&l);
     evf_context_init(&cx, &probe.waker, executor);
     for (unsigned i = 0; i < 1000; i++) {
-        ck_assert_int_eq(
-            evf_future_poll_child(&l.future, &cx, &polled, &result, &dispose),
+        ck_assert_int_eq(evf_future_poll_child(&l.future, &cx, &polled, &result,
+                             &dispose),
             EVF_PENDING);
         ck_assert(polled);
         ck_assert_uint_eq(left(&cx), 127);
@@ -240,8 +240,9 @@ END_TEST
 START_TEST(ready_childs_result_and_dispose_are_moved_out)
 {
     struct thing thing = {0};
-    struct leaf l = {
-        .ready = true, .result = (intptr_t)&thing, .dispose = thing_dispose};
+    struct leaf l = {.ready = true,
+        .result = (intptr_t)&thing,
+        .dispose = thing_dispose};
     void (*dispose)(void *result) = NULL;
     struct probe probe;
     evf_context cx;
@@ -250,8 +251,8 @@ START_TEST(ready_childs_result_and_dispose_are_moved_out)
 
     probe_init(&probe);
     evf_context_init(&cx, &probe.waker, executor);
-    ck_assert_int_eq(
-        evf_future_poll_child(leaf(&l), &cx, &polled, &result, &dispose),
+    ck_assert_int_eq(evf_future_poll_child(leaf(&l), &cx, &polled, &result,
+                         &dispose),
         EVF_READY);
     ck_assert_int_eq(result, (intptr_t)&thing);
     ck_assert(dispose == thing_dispose);
@@ -272,8 +273,8 @@ START_TEST(failed_childs_result_has_nothing_to_dispose_of)
 
     probe_init(&probe);
     evf_context_init(&cx, &probe.waker, executor);
-    ck_assert_int_eq(
-        evf_future_poll_child(leaf(&l), &cx, &polled, &result, &dispose),
+    ck_assert_int_eq(evf_future_poll_child(leaf(&l), &cx, &polled, &result,
+                         &dispose),
         EVF_READY);
     ck_assert_int_eq(result, -EPIPE);
     ck_assert(dispose == NULL);
@@ -293,8 +294,8 @@ START_TEST(child_that_was_polled_to_its_end_is_misuse_and_is_taken_over)
     probe_init(&probe);
     ck_assert_int_eq(poll_with(leaf(&l), &probe, executor), EVF_READY);
     evf_context_init(&cx, &probe.waker, executor);
-    ck_assert_int_eq(
-        evf_future_poll_child(&l.future, &cx, &polled, &result, &dispose),
+    ck_assert_int_eq(evf_future_poll_child(&l.future, &cx, &polled, &result,
+                         &dispose),
         EVF_READY);
     ck_assert_misuse(1);
     ck_assert_int_eq(result, 5);
@@ -325,8 +326,8 @@ reaper_drop(void *data)
     (void)data;
 }
 
-static const evf_waker_ops reaper_ops = {
-    reaper_clone, reaper_wake, reaper_wake, reaper_drop};
+static const evf_waker_ops reaper_ops = {reaper_clone, reaper_wake, reaper_wake,
+    reaper_drop};
 
 /* F12: the wake of a yield is the last thing that the rule does. */
 START_TEST(yield_may_wake_a_waker_that_drops_the_child)
@@ -340,8 +341,8 @@ START_TEST(yield_may_wake_a_waker_that_drops_the_child)
 
     evf_context_init(&cx, &waker, executor);
     cx.own = (struct evfi_budget){0, 0};
-    ck_assert_int_eq(
-        evf_future_poll_child(child, &cx, &polled, &result, &dispose),
+    ck_assert_int_eq(evf_future_poll_child(child, &cx, &polled, &result,
+                         &dispose),
         EVF_PENDING);
     ck_assert_ptr_null(child);
 }

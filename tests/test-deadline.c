@@ -7,8 +7,8 @@
 #include "reactor/reactor-internal.h"
 
 /* What timeout and shield have in common is tested on both. */
-static evf_future *(*const both[])(evf_op *, uint64_t, evf_future *) = {
-    evf_timeout, evf_shield};
+static evf_future *(*const both[])(evf_op *, uint64_t,
+    evf_future *) = {evf_timeout, evf_shield};
 
 #define FOR_BOTH(i) for (int i = 0; i < 2; i++)
 
@@ -77,12 +77,12 @@ START_TEST(untaken_result_is_freed_once) /* F33 */
     {
         for (int polls = 0; polls <= 1; polls++) {
             struct thing thing = {0};
-            evf_future *future = both[i](
-                &op[0], 10, evf_ready(&op[1], (intptr_t)&thing, thing_dispose));
+            evf_future *future = both[i](&op[0], 10,
+                evf_ready(&op[1], (intptr_t)&thing, thing_dispose));
 
             if (polls == 1)
-                ck_assert_int_eq(
-                    poll_with(future, &probe, executor), EVF_READY);
+                ck_assert_int_eq(poll_with(future, &probe, executor),
+                    EVF_READY);
             evf_future_drop(future);
             ck_assert_uint_eq(thing.disposals, 1);
             ck_assert_ptr_null(op[0].future.ops);
@@ -117,8 +117,8 @@ START_TEST(operation_ends_at_the_deadline)
     {
         for (size_t t = 0; t < sizeof(times) / sizeof(*times); t++) {
             start = evf_executor_now(executor);
-            ck_assert_int_eq(
-                evf_block_on(executor, both[i](NULL, times[t], fresh_leaf())),
+            ck_assert_int_eq(evf_block_on(executor,
+                                 both[i](NULL, times[t], fresh_leaf())),
                 -ETIMEDOUT);
             ck_assert_uint_eq(evf_executor_now(executor), start + times[t]);
             ck_assert_uint_eq(l.polls, 2); /* once more at the end */
@@ -223,8 +223,8 @@ START_TEST(dropped_anywhere_drops_its_future) /* F13 F6 */
             evf_future *future = both[i](&op, 10, fresh_leaf());
 
             for (int n = 0; n < polls; n++)
-                ck_assert_int_eq(
-                    poll_with(future, &probe, executor), EVF_PENDING);
+                ck_assert_int_eq(poll_with(future, &probe, executor),
+                    EVF_PENDING);
             evf_future_drop(future);
             ck_assert_uint_eq(l.drops, 1);
             ck_assert_ptr_null(op.future.ops);
@@ -257,8 +257,8 @@ START_TEST(failed_futures_are_futures) /* F47 */
 {
     FOR_BOTH(i)
     {
-        ck_assert_int_eq(
-            evf_block_on(executor, both[i](NULL, 10, NULL)), -ENOMEM);
+        ck_assert_int_eq(evf_block_on(executor, both[i](NULL, 10, NULL)),
+            -ENOMEM);
         ck_assert_int_eq(evf_block_on(executor,
                              both[i](NULL, 10, evf_future_failed(-EBUSY))),
             -EBUSY);
@@ -280,8 +280,8 @@ START_TEST(failing_constructor_drops_the_future) /* F28 F34 F47 */
         ck_assert_uint_eq(l.drops, 1);
         memset(&first, 0, sizeof(first));
         future = both[i](&op[0], 10, leaf(&first));
-        ck_assert_ptr_eq(
-            both[i](&op[0], 10, fresh_leaf()), evf_future_failed(-EBUSY));
+        ck_assert_ptr_eq(both[i](&op[0], 10, fresh_leaf()),
+            evf_future_failed(-EBUSY));
         ck_assert_uint_eq(l.drops, 1);
         ck_assert_uint_eq(first.drops, 0);
         evf_future_drop(future);

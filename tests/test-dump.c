@@ -35,16 +35,16 @@ dumped(void)
     do {                                                                       \
         const char *text = dumped();                                           \
                                                                                \
-        ck_assert_msg(strstr(text, (part)) != NULL,                            \
-            "no \"%s\" in:\n%s", (part), text);                                \
+        ck_assert_msg(strstr(text, (part)) != NULL, "no \"%s\" in:\n%s",       \
+            (part), text);                                                     \
     } while (0)
 
 #define ck_assert_dumps_not(part)                                              \
     do {                                                                       \
         const char *text = dumped();                                           \
                                                                                \
-        ck_assert_msg(strstr(text, (part)) == NULL,                            \
-            "\"%s\" in:\n%s", (part), text);                                   \
+        ck_assert_msg(strstr(text, (part)) == NULL, "\"%s\" in:\n%s", (part),  \
+            text);                                                             \
     } while (0)
 
 static unsigned
@@ -151,7 +151,8 @@ START_TEST(dump_shows_the_async_backtrace) /* F41 */
         "        outer_run at test-dump.c:%d\n"
         "        struct inner\n"
         "            inner_run at test-dump.c:%d\n"
-        "            actor\n", outer_line, inner_line);
+        "            actor\n",
+        outer_line, inner_line);
     ck_assert_str_eq(dumped(), expected);
     evf_waker_wake_by_ref(&a.waker);
     ck_assert_dumps("task @: queued for 0.000 s\n");
@@ -197,7 +198,9 @@ END_TEST
 
 START_TEST(dump_names_every_live_task) /* F41 */
 {
-    enum { N = 20 };
+    enum {
+        N = 20
+    };
     struct actor a[N] = {0}, joined = {0}, child = {0};
     evf_group *group = evf_group_new(&(evf_group_options){.max_running = 1});
     evf_future *inner;
@@ -287,8 +290,8 @@ failing_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops failing_ops =
-    EVF_FRAME_OPS(struct inner, failing_run);
+static const evf_frame_ops failing_ops = EVF_FRAME_OPS(struct inner,
+    failing_run);
 
 static void
 fail_with(int error)
@@ -339,7 +342,9 @@ END_TEST
 
 START_TEST(dump_of_deep_nesting_stops) /* F41 */
 {
-    enum { DEPTH = 500 };
+    enum {
+        DEPTH = 500
+    };
     struct actor a = {0};
     evf_future *future = actor(&a);
     evf_task *task;
@@ -360,5 +365,4 @@ TEST_MAIN("dump", dump_of_nothing_is_empty, dump_shows_the_async_backtrace,
     dump_shows_futures_that_are_none,
     dump_may_be_asked_for_inside_a_poll_and_a_drop,
     dump_shows_where_the_last_failures_came_from,
-    dump_remembers_the_last_failures_latest_first,
-    dump_of_deep_nesting_stops)
+    dump_remembers_the_last_failures_latest_first, dump_of_deep_nesting_stops)

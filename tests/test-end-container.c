@@ -81,8 +81,8 @@ START_TEST(containment_reaches_across_executors) /* F46 F49 */
     struct owner o;
     struct actor a = {.name = 'A', .acts = acts_and_frees, .arg = &f};
     evf_task *inner = evf_spawn(second, actor(&a));
-    evf_task *outer = evf_spawn(
-        executor, owner(&o, 'o', evf_task_join(NULL, inner)));
+    evf_task *outer = evf_spawn(executor,
+        owner(&o, 'o', evf_task_join(NULL, inner)));
 
     run_passes(4);
     ck_assert_str_eq(trace_take(), "A");
@@ -203,8 +203,7 @@ START_TEST(chain_of_joins_ends_from_its_innermost_task) /* F49 */
     for (int i = 0; i < LENGTH - 1; i++)
         inner = joined(owner(&o[i], 0, inner));
     outermost = evf_spawn(executor, owner(&o[LENGTH - 1], 'o', inner));
-    while (a.polls == 0)
-        run_passes(1);
+    settle();
     ck_assert_traced("A");
     f.task = outermost;
     evf_waker_wake_by_ref(&a.waker);

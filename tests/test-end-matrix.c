@@ -214,16 +214,16 @@ spawn_family(struct world *w)
 static void
 begin(struct world *w)
 {
-    w->leaf = (struct actor){
-        .acts = leaf_acts, .dropped = leaf_dropped, .arg = w};
+    w->leaf =
+        (struct actor){.acts = leaf_acts, .dropped = leaf_dropped, .arg = w};
     w->next.name = 'N';
     w->told.then = called_back;
     w->told.arg = w;
     spawn_family(w);
-    w->handles[SIBLING] = evf_spawn(
-        executor, node(&w->sibling, w, 's', actor(&w->sibling_leaf)));
-    w->handles[STRANGER] = evf_spawn(
-        executor, node(&w->stranger, w, 't', actor(&w->stranger_leaf)));
+    w->handles[SIBLING] = evf_spawn(executor,
+        node(&w->sibling, w, 's', actor(&w->sibling_leaf)));
+    w->handles[STRANGER] = evf_spawn(executor,
+        node(&w->stranger, w, 't', actor(&w->stranger_leaf)));
     w->next_handle = evf_spawn(executor, actor(&w->next));
     run_passes(5);
     ck_assert_uint_eq(w->leaf.polls, 1);

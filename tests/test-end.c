@@ -94,10 +94,10 @@ START_TEST(deferred_end_comes_when_the_inner_drop_returns) /* F49 */
     struct owner p;
     struct actor leaf_of_p = {.name = 'Q'};
 
-    outer.task = evf_spawn(
-        executor, owner(&o, 's', owner(&a, 'a', actor(&leaf))));
-    inner.task = evf_spawn(
-        executor, owner(&p, 'p', group_of(actor(&leaf_of_p))));
+    outer.task = evf_spawn(executor,
+        owner(&o, 's', owner(&a, 'a', actor(&leaf))));
+    inner.task = evf_spawn(executor,
+        owner(&p, 'p', group_of(actor(&leaf_of_p))));
     run_passes(4);
     ck_assert_traced("LQ");
     host = evf_spawn(executor, actor(&x));

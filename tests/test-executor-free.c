@@ -334,10 +334,12 @@ START_TEST(free_leaves_no_event_behind) /* L15 L29 */
             0);
         free_executor();
         ck_assert_uint_eq(events_on(base), 0);
-        ck_assert_int_eq(
-            event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 0);
-        ck_assert_int_eq(
-            event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE), 0);
+        ck_assert_int_eq(event_base_get_num_events(base,
+                             EVENT_BASE_COUNT_ADDED),
+            0);
+        ck_assert_int_eq(event_base_get_num_events(base,
+                             EVENT_BASE_COUNT_ACTIVE),
+            0);
         ck_assert_int_eq(event_base_dispatch(base), 1);
         executor = evf_executor_new(base);
     }

@@ -250,8 +250,8 @@ START_TEST(plain_return_of_pending_is_misuse_at_the_next_poll)
     ck_assert_int_eq(settle(&j->frame.future, &probe), EVF_PENDING);
     ck_assert_misuse(0);
     ck_assert_int_eq(poll_with(&j->frame.future, &probe, executor), EVF_READY);
-    ck_assert_str_eq(
-        misuse_message, "an async function returned without EVF_RETURN");
+    ck_assert_str_eq(misuse_message,
+        "an async function returned without EVF_RETURN");
     ck_assert_misuse(1);
     ck_assert_uint_eq(j->went_on, 1);
     ck_assert_uint_eq(j->finals, 1);
@@ -272,8 +272,8 @@ START_TEST(plain_return_of_pending_is_misuse_at_a_drop)
     probe_init(&probe);
     ck_assert_int_eq(settle(&j->frame.future, &probe), EVF_PENDING);
     evf_future_drop(&j->frame.future);
-    ck_assert_str_eq(
-        misuse_message, "an async function returned without EVF_RETURN");
+    ck_assert_str_eq(misuse_message,
+        "an async function returned without EVF_RETURN");
     ck_assert_misuse(1);
     ck_assert_uint_eq(j->finals, 1);
     ck_assert_ptr_null(j->frame.future.ops);
@@ -360,8 +360,8 @@ START_TEST(poll_after_the_end_is_misuse_and_runs_nothing)
     ck_assert_misuse(1);
     /* Not by way of evf_future_poll(), which would stop it. */
     ck_assert_int_eq(wrong_run(&j->frame.future, NULL), EVF_READY);
-    ck_assert_str_eq(
-        misuse_message, "an async function was polled after its end");
+    ck_assert_str_eq(misuse_message,
+        "an async function was polled after its end");
     ck_assert_misuse(1);
     ck_assert_int_eq(evf_future_take(&j->frame.future), 6);
     ck_assert_uint_eq(j->begun, 1);
@@ -403,12 +403,12 @@ START_TEST(await_in_a_nested_switch_of_64_bits_is_misuse_at_run_time)
     struct probe probe;
 
     probe_init(&probe);
-    ck_assert_int_eq(
-        poll_with(&j->frame.future, &probe, executor), EVF_PENDING);
+    ck_assert_int_eq(poll_with(&j->frame.future, &probe, executor),
+        EVF_PENDING);
     ck_assert_misuse(0);
     ck_assert_int_eq(poll_with(&j->frame.future, &probe, executor), EVF_READY);
-    ck_assert_str_eq(
-        misuse_message, "an async function awaits inside a nested switch");
+    ck_assert_str_eq(misuse_message,
+        "an async function awaits inside a nested switch");
     ck_assert_misuse(1);
     ck_assert_uint_eq(l.drops, 1);
     ck_assert_uint_eq(j->went_on, 0);
@@ -428,8 +428,8 @@ START_TEST(drop_of_a_frame_inside_a_nested_switch_ends_it_as_any)
     struct probe probe;
 
     probe_init(&probe);
-    ck_assert_int_eq(
-        poll_with(&j->frame.future, &probe, executor), EVF_PENDING);
+    ck_assert_int_eq(poll_with(&j->frame.future, &probe, executor),
+        EVF_PENDING);
     evf_future_drop(&j->frame.future);
     ck_assert_uint_eq(l.drops, 1);
     ck_assert_uint_eq(j->finals, 1);

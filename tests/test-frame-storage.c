@@ -20,8 +20,8 @@ give_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops give_ops = EVF_FRAME_OPS(
-    struct job, give_run, .dispose = thing_dispose);
+static const evf_frame_ops give_ops = EVF_FRAME_OPS(struct job, give_run,
+    .dispose = thing_dispose);
 
 static struct job *
 give(struct job *storage, evf_future *child, struct thing *thing)

@@ -121,8 +121,8 @@ struct failure {
 static struct failure failure;
 
 static void
-note_failure(
-    evf_executor *where, const evf_frame_ops *ops, uint32_t line, int error)
+note_failure(evf_executor *where, const evf_frame_ops *ops, uint32_t line,
+    int error)
 {
     failure = (struct failure){where, ops, line, error, failure.n + 1};
 }
@@ -150,8 +150,8 @@ static void
 run_trying(evf_future *tried, evf_executor *on)
 {
     struct job storage = {0};
-    struct job *j = job(
-        &storage, &trying_ops, evf_future_failed(-ECONNREFUSED));
+    struct job *j = job(&storage, &trying_ops,
+        evf_future_failed(-ECONNREFUSED));
     struct probe probe;
     unsigned polls = 0;
 
@@ -254,8 +254,8 @@ START_TEST(stress_suspends_before_the_first_poll_of_the_child)
     evfi_stress = true;
     probe_init(&probe);
     for (unsigned i = 0; i < 4; i++) {
-        ck_assert_int_eq(
-            poll_with(&j->frame.future, &probe, executor), EVF_PENDING);
+        ck_assert_int_eq(poll_with(&j->frame.future, &probe, executor),
+            EVF_PENDING);
         ck_assert_uint_eq(probe.wakes, 1);
         ck_assert_uint_eq(l.polls, i);
     }

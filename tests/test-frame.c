@@ -55,8 +55,8 @@ START_TEST(spurious_polls_do_not_advance_the_function)
 
     probe_init(&probe);
     for (int i = 0; i < 10; i++)
-        ck_assert_int_eq(
-            poll_with(&j->frame.future, &probe, executor), EVF_PENDING);
+        ck_assert_int_eq(poll_with(&j->frame.future, &probe, executor),
+            EVF_PENDING);
     ck_assert_uint_eq(j->begun, 1);
     ck_assert_uint_eq(j->went_on, 0);
     leaf_finish(&l, 0);
@@ -291,8 +291,8 @@ START_TEST(loop_of_ready_awaits_yields_after_each_128)
     probe_init(&probe);
     j->n = 1000;
     for (unsigned i = 1; i <= 7; i++) {
-        ck_assert_int_eq(
-            poll_with(&j->frame.future, &probe, executor), EVF_PENDING);
+        ck_assert_int_eq(poll_with(&j->frame.future, &probe, executor),
+            EVF_PENDING);
         ck_assert_uint_eq(j->begun, 128 * i);
         ck_assert_uint_eq(probe.wakes, i);
     }

@@ -64,8 +64,8 @@ START_TEST(null_and_failed_futures_may_be_polled_taken_and_dropped)
         ck_assert_int_eq(poll_with(NULL, &probe, NULL), EVF_READY);
         ck_assert_int_eq(evf_future_take(NULL), -ENOMEM);
         evf_future_drop(NULL);
-        ck_assert_int_eq(
-            poll_with(evf_future_failed(-EPIPE), &probe, NULL), EVF_READY);
+        ck_assert_int_eq(poll_with(evf_future_failed(-EPIPE), &probe, NULL),
+            EVF_READY);
         ck_assert_int_eq(evf_future_take(evf_future_failed(-EPIPE)), -EPIPE);
         evf_future_drop(evf_future_failed(-EPIPE));
     }
@@ -98,8 +98,9 @@ END_TEST
 START_TEST(drop_disposes_of_an_untaken_result_only)
 {
     struct thing thing = {0};
-    struct leaf l = {
-        .ready = true, .result = (intptr_t)&thing, .dispose = thing_dispose};
+    struct leaf l = {.ready = true,
+        .result = (intptr_t)&thing,
+        .dispose = thing_dispose};
     struct probe probe;
 
     probe_init(&probe);
@@ -233,8 +234,8 @@ START_TEST(ready_with_an_error_has_nothing_to_free)
     ck_assert_int_eq(evf_future_take(future), -EPIPE);
     evf_future_drop(future);
     ck_assert_ptr_eq(evf_ready(&op, 0, NULL), &op.future);
-    ck_assert_ptr_eq(
-        evf_ready(&op, -EPIPE, count_disposal), evf_future_failed(-EBUSY));
+    ck_assert_ptr_eq(evf_ready(&op, -EPIPE, count_disposal),
+        evf_future_failed(-EBUSY));
     evf_future_drop(&op.future);
     ck_assert_uint_eq(disposals, 0);
 }
@@ -293,8 +294,8 @@ START_TEST(poll_fn_that_cannot_be_made_never_calls)
     evf_future *first = evf_ready(&op, 1, NULL);
 
     ck_assert_ptr_eq(evf_poll_fn(NULL, NULL, &c), evf_future_failed(-EINVAL));
-    ck_assert_ptr_eq(
-        evf_poll_fn(&op, count_down, &c), evf_future_failed(-EBUSY));
+    ck_assert_ptr_eq(evf_poll_fn(&op, count_down, &c),
+        evf_future_failed(-EBUSY));
     evf_future_drop(first);
     ck_assert_ptr_eq(evf_poll_fn(&op, NULL, &c), evf_future_failed(-EINVAL));
     ck_assert_ptr_null(op.future.ops);

@@ -80,11 +80,13 @@ END_TEST
 
 START_TEST(child_may_close_and_free_its_group_in_its_poll) /* F45 F49 */
 {
-    struct inside in = {.group = evf_group_new(
-        &(evf_group_options){.open = true})};
+    struct inside in = {
+        .group = evf_group_new(&(evf_group_options){.open = true})};
     struct actor a = {.name = 'A', .arg = &in, .acts = closes, .ready = true};
-    struct actor b = {
-        .name = 'B', .arg = &in, .acts = frees_handle, .ready = true};
+    struct actor b = {.name = 'B',
+        .arg = &in,
+        .acts = frees_handle,
+        .ready = true};
     struct told told = {.name = 'T'};
 
     evf_group_add(in.group, actor(&a));
@@ -272,8 +274,9 @@ START_TEST(foreign_child_inside_a_task_may_free_that_task) /* F38 F49 */
 {
     evf_task *task;
     struct inside in = {.group = evf_group_new(NULL)};
-    struct actor outer = {
-        .name = 'O', .acts = polls_without_executor, .arg = &in};
+    struct actor outer = {.name = 'O',
+        .acts = polls_without_executor,
+        .arg = &in};
     struct actor a = {.name = 'A', .acts = frees_task, .arg = &task};
 
     in.future = evf_group_future(in.group);

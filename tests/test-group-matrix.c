@@ -61,13 +61,13 @@ begin(const struct cell *cell)
     world.group = evf_group_new(&cell->options);
     for (int i = 0; i < CHILDREN; i++) {
         world.children[i].dispose = thing_dispose;
-        ck_assert_int_eq(
-            evf_group_add(world.group, actor(&world.children[i])), 0);
+        ck_assert_int_eq(evf_group_add(world.group, actor(&world.children[i])),
+            0);
     }
     run_passes(2);
     ck_assert_cell(world.children[0].polls == 0); /* F1 */
-    world.task = evf_spawn_then(
-        executor, evf_group_future(world.group), tell, &world.told);
+    world.task = evf_spawn_then(executor, evf_group_future(world.group), tell,
+        &world.told);
     run_passes(3);
     for (int i = 0; i < CHILDREN; i++)
         ck_assert_cell(world.children[i].polls == (i < slots()));

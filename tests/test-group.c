@@ -314,8 +314,8 @@ START_TEST(request_ends_an_open_group_without_children) /* F31 F35 */
         struct told told = {0};
         evf_group *group = evf_group_new(
             &(evf_group_options){.keep_going = keep_going != 0, .open = true});
-        evf_task *task = evf_spawn_then(
-            executor, evf_group_future(group), tell, &told);
+        evf_task *task = evf_spawn_then(executor, evf_group_future(group), tell,
+            &told);
 
         run_passes(2);
         ck_assert_uint_eq(told.calls, 0);

@@ -90,13 +90,13 @@ START_TEST(init_refuses_what_is_no_interval)
 
     memset(&interval, 0x5a, sizeof(interval));
     ck_assert_int_eq(evf_interval_init(NULL, 1, EVF_INTERVAL_SKIP), -EINVAL);
-    ck_assert_int_eq(
-        evf_interval_init(&interval, 0, EVF_INTERVAL_SKIP), -EINVAL);
-    ck_assert_ptr_eq(
-        evf_interval_tick(NULL, &interval), evf_future_failed(-EINVAL));
+    ck_assert_int_eq(evf_interval_init(&interval, 0, EVF_INTERVAL_SKIP),
+        -EINVAL);
+    ck_assert_ptr_eq(evf_interval_tick(NULL, &interval),
+        evf_future_failed(-EINVAL));
     ck_assert_int_eq(evf_interval_init(&interval, 1, none), -EINVAL);
-    ck_assert_ptr_eq(
-        evf_interval_tick(NULL, &interval), evf_future_failed(-EINVAL));
+    ck_assert_ptr_eq(evf_interval_tick(NULL, &interval),
+        evf_future_failed(-EINVAL));
     ck_assert_int_eq(evf_interval_init(&interval, 1, EVF_INTERVAL_BURST), 0);
 }
 END_TEST
@@ -107,8 +107,8 @@ START_TEST(tick_refuses_an_interval_that_was_not_set_up) /* F47 */
     evf_op op = {0};
 
     ck_assert_ptr_eq(evf_interval_tick(&op, NULL), evf_future_failed(-EINVAL));
-    ck_assert_ptr_eq(
-        evf_interval_tick(&op, &interval), evf_future_failed(-EINVAL));
+    ck_assert_ptr_eq(evf_interval_tick(&op, &interval),
+        evf_future_failed(-EINVAL));
     ck_assert_ptr_null(op.future.ops);
 }
 END_TEST
@@ -149,9 +149,9 @@ START_TEST(timed_out_tick_comes_later)
     evf_executor_pause_clock(executor);
     evf_interval_init(&interval, 10, EVF_INTERVAL_SKIP);
     start = evf_executor_now(executor);
-    ck_assert_int_eq(
-        evf_block_on(
-            executor, evf_timeout(NULL, 7, evf_interval_tick(NULL, &interval))),
+    ck_assert_int_eq(evf_block_on(executor,
+                         evf_timeout(NULL, 7,
+                             evf_interval_tick(NULL, &interval))),
         -ETIMEDOUT);
     ck_assert_int_eq(tick(&interval), 1);
     ck_assert_uint_eq(evf_executor_now(executor), start + 10);
@@ -175,13 +175,13 @@ START_TEST(due_tick_beats_a_request) /* F35 */
         future = evf_interval_tick(NULL, &interval);
         polled = false;
         evf_context_init(&cx, &probe.waker, executor);
-        ck_assert_int_eq(
-            evf_future_poll_child(future, &cx, &polled, &result, &dispose),
+        ck_assert_int_eq(evf_future_poll_child(future, &cx, &polled, &result,
+                             &dispose),
             EVF_PENDING);
         pass((uint64_t)ms);
         evfi_context_init_root(&cx, &probe.waker, executor, -ECANCELED);
-        ck_assert_int_eq(
-            evf_future_poll_child(future, &cx, &polled, &result, &dispose),
+        ck_assert_int_eq(evf_future_poll_child(future, &cx, &polled, &result,
+                             &dispose),
             EVF_READY);
         ck_assert_int_eq(result, ms < 10 ? -ECANCELED : 1);
     }
@@ -302,9 +302,9 @@ START_TEST(numbers_at_the_end_of_their_range)
 
     evf_executor_pause_clock(executor);
     evf_interval_init(&interval, UINT64_MAX, EVF_INTERVAL_SKIP);
-    ck_assert_int_eq(
-        evf_block_on(executor,
-            evf_timeout(NULL, 1000, evf_interval_tick(NULL, &interval))),
+    ck_assert_int_eq(evf_block_on(executor,
+                         evf_timeout(NULL, 1000,
+                             evf_interval_tick(NULL, &interval))),
         -ETIMEDOUT);
     ck_assert_uint_eq(interval.next, UINT64_MAX);
 
@@ -312,8 +312,9 @@ START_TEST(numbers_at_the_end_of_their_range)
     ck_assert_int_eq(tick(&interval), 1);
     evf_interval_init(&other, 1000, EVF_INTERVAL_DELAY);
     ck_assert_int_eq(tick(&other), 1);
-    ck_assert_int_eq(
-        evf_block_on(executor, evf_sleep_until(NULL, UINT64_MAX - 1)), 0);
+    ck_assert_int_eq(evf_block_on(executor,
+                         evf_sleep_until(NULL, UINT64_MAX - 1)),
+        0);
     ck_assert_int_eq(tick(&interval), INTPTR_MAX);
     ck_assert_uint_eq(interval.next, UINT64_MAX);
     ck_assert_int_gt(tick(&other), 1000);

@@ -6,8 +6,9 @@
 START_TEST(join_yields_the_result_and_its_owner) /* F33 */
 {
     struct thing thing = {0};
-    struct actor a = {
-        .ready = true, .result = (intptr_t)&thing, .dispose = thing_dispose};
+    struct actor a = {.ready = true,
+        .result = (intptr_t)&thing,
+        .dispose = thing_dispose};
     struct told told = {0};
     evf_future *join = evf_task_join(NULL, evf_spawn(executor, actor(&a)));
     evf_task *task = evf_spawn_then(executor, join, tell, &told);
@@ -88,8 +89,9 @@ END_TEST
 START_TEST(join_that_was_ready_and_not_taken_frees_the_result) /* F33 */
 {
     struct thing thing = {0};
-    struct actor a = {
-        .ready = true, .result = (intptr_t)&thing, .dispose = thing_dispose};
+    struct actor a = {.ready = true,
+        .result = (intptr_t)&thing,
+        .dispose = thing_dispose};
     struct probe probe;
     evf_future *join = evf_task_join(NULL, evf_spawn(executor, actor(&a)));
 
@@ -224,8 +226,8 @@ START_TEST(join_may_be_moved_before_its_first_poll) /* F18 */
     struct told told = {0};
     evf_op from = {0}, to;
 
-    ck_assert_ptr_eq(
-        evf_task_join(&from, evf_spawn(executor, actor(&a))), &from.future);
+    ck_assert_ptr_eq(evf_task_join(&from, evf_spawn(executor, actor(&a))),
+        &from.future);
     memcpy(&to, &from, sizeof(to));
     memset(&from, 0xee, sizeof(from));
     evf_task_detach(evf_spawn_then(executor, &to.future, tell, &told));
@@ -265,8 +267,8 @@ START_TEST(joined_task_still_holds_the_loop) /* L9 */
     evf_future *join = evf_task_join(NULL, evf_spawn(executor, actor(&a)));
 
     run_passes(1);
-    ck_assert_int_eq(
-        event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 1);
+    ck_assert_int_eq(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED),
+        1);
     evf_future_drop(join);
     ck_assert_int_eq(event_base_dispatch(base), 1);
 }
@@ -295,8 +297,8 @@ START_TEST(many_tasks_may_be_joined_by_one) /* F33 */
         joins[i] = evf_task_join(NULL,
             evf_spawn(executor, evf_poll_fn(NULL, yields_it, &values[i])));
     }
-    evf_task_detach(evf_spawn_then(
-        executor, evf_join(NULL, N, joins, results), tell, &told));
+    evf_task_detach(evf_spawn_then(executor, evf_join(NULL, N, joins, results),
+        tell, &told));
     run();
     ck_assert_uint_eq(told.calls, 1);
     for (int i = 0; i < N; i++)

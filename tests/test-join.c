@@ -67,8 +67,8 @@ disposals(void)
 
 START_TEST(join_waits_for_all_in_every_order) /* F40 */
 {
-    static const unsigned orders[][3] = {
-        {0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    static const unsigned orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+        {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
 
     for (size_t o = 0; o < 6; o++) {
         evf_future *join = join_leaves(NULL, 3);
@@ -95,8 +95,9 @@ END_TEST
 START_TEST(join_of_none_is_ready)
 {
     ck_assert_int_eq(evf_block_on(executor, evf_join(NULL, 0, NULL, NULL)), 0);
-    ck_assert_int_eq(
-        evf_block_on(executor, evf_join(NULL, 0, futures, results)), 0);
+    ck_assert_int_eq(evf_block_on(executor,
+                         evf_join(NULL, 0, futures, results)),
+        0);
     evf_future_drop(evf_join(NULL, 0, NULL, NULL));
 }
 END_TEST
@@ -107,8 +108,9 @@ START_TEST(results_and_failures_stand_side_by_side) /* F47 */
     futures[1] = evf_future_failed(-EBUSY);
     futures[2] = evf_ready(NULL, -EIO, NULL);
     futures[3] = evf_ready(NULL, 4, NULL);
-    ck_assert_int_eq(
-        evf_block_on(executor, evf_join(NULL, 4, futures, results)), 0);
+    ck_assert_int_eq(evf_block_on(executor,
+                         evf_join(NULL, 4, futures, results)),
+        0);
     ck_assert_int_eq(results[0], -ENOMEM);
     ck_assert_int_eq(results[1], -EBUSY);
     ck_assert_int_eq(results[2], -EIO);
@@ -210,15 +212,15 @@ START_TEST(constructor_failures_drop_all) /* F28 F34 F47 */
     ck_assert_int_eq(results[0], 0); /* left alone */
     memset(leaves, 0, sizeof(leaves));
     futures[0] = leaf(&leaves[0]);
-    ck_assert_ptr_eq(
-        evf_join(&op[1], 1, futures, NULL), evf_future_failed(-EINVAL));
+    ck_assert_ptr_eq(evf_join(&op[1], 1, futures, NULL),
+        evf_future_failed(-EINVAL));
     ck_assert_uint_eq(leaves[0].drops, 1);
-    ck_assert_ptr_eq(
-        evf_join(&op[1], 1, NULL, results), evf_future_failed(-EINVAL));
+    ck_assert_ptr_eq(evf_join(&op[1], 1, NULL, results),
+        evf_future_failed(-EINVAL));
     ck_assert_ptr_null(op[1].future.ops);
     futures[0] = evf_ready(&op[1], 1, NULL);
-    ck_assert_ptr_eq(
-        evf_join(&op[1], 1, futures, results), evf_future_failed(-EBUSY));
+    ck_assert_ptr_eq(evf_join(&op[1], 1, futures, results),
+        evf_future_failed(-EBUSY));
     ck_assert_ptr_null(op[1].future.ops);
     evf_future_drop(join);
     ck_assert_uint_eq(first.drops, 1);
@@ -352,13 +354,14 @@ confuse(void *arg, evf_context *cx, intptr_t *result)
 
 START_TEST(child_that_ends_with_the_code_of_a_pending_one)
 {
-    static intptr_t codes[] = {
-        EVF_RESULT_PENDING, EVF_RESULT_POLLING, EVF_RESULT_TAKEN};
+    static intptr_t codes[] = {EVF_RESULT_PENDING, EVF_RESULT_POLLING,
+        EVF_RESULT_TAKEN};
 
     for (int i = 0; i < 3; i++)
         futures[i] = evf_poll_fn(NULL, confuse, &codes[i]);
-    ck_assert_int_eq(
-        evf_block_on(executor, evf_join(NULL, 3, futures, results)), 0);
+    ck_assert_int_eq(evf_block_on(executor,
+                         evf_join(NULL, 3, futures, results)),
+        0);
     ck_assert_int_eq(results[0], -EINVAL);
     ck_assert_int_eq(results[1], -EINVAL);
     ck_assert(evf_failed(results[2]));

@@ -32,8 +32,8 @@ assert_list(const struct evfi_list *head, const char *ids)
         ck_assert_ptr_eq(node->prev, last);
         ck_assert(evfi_list_linked(node));
         ck_assert(*ids);
-        ck_assert_int_eq(
-            evf_container_of(node, struct item, link)->id, *ids - '0');
+        ck_assert_int_eq(evf_container_of(node, struct item, link)->id,
+            *ids - '0');
         last = node;
         ids++;
     }

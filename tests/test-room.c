@@ -47,8 +47,8 @@ START_TEST(room_is_ready_while_there_is_a_slot)
         evf_future_drop(room);
         evf_group_add(group, actor(&a[i]));
     }
-    ck_assert_int_eq(
-        poll_room(evf_group_room(&op, group), &probe), EVF_PENDING);
+    ck_assert_int_eq(poll_room(evf_group_room(&op, group), &probe),
+        EVF_PENDING);
     actor_finish(&a[0], 0); /* not polled yet: the slot is still taken */
     ck_assert_int_eq(poll_room(&op.future, &probe), EVF_PENDING);
     run_passes(2);
@@ -201,8 +201,8 @@ START_TEST(slot_taken_by_another_makes_a_granted_room_the_first_again) /* F26 */
     struct probe first, second;
     struct told told = {0};
     evf_group *group = spawn_group(1, &told);
-    evf_future *rooms[2] = {
-        evf_group_room(NULL, group), evf_group_room(NULL, group)};
+    evf_future *rooms[2] = {evf_group_room(NULL, group),
+        evf_group_room(NULL, group)};
 
     probe_init(&first);
     probe_init(&second);
@@ -266,12 +266,16 @@ acceptor_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops acceptor_ops =
-    EVF_FRAME_OPS(struct acceptor, acceptor_run);
+static const evf_frame_ops acceptor_ops = EVF_FRAME_OPS(struct acceptor,
+    acceptor_run);
 
 START_TEST(acceptors_that_ask_for_room_never_exceed_it) /* F26 */
 {
-    enum { ACCEPTORS = 3, EACH = 20, MAX = 2 };
+    enum {
+        ACCEPTORS = 3,
+        EACH = 20,
+        MAX = 2
+    };
     static struct actor children[ACCEPTORS * EACH];
     struct acceptor acceptors[ACCEPTORS] = {0};
     struct told told = {0};
@@ -290,8 +294,8 @@ START_TEST(acceptors_that_ask_for_room_never_exceed_it) /* F26 */
     }
     for (unsigned i = 0; i < ACCEPTORS * EACH; i++) {
         run_passes(4);
-        ck_assert_uint_eq(next, i + MAX < ACCEPTORS * EACH
-                ? i + MAX : ACCEPTORS * EACH);
+        ck_assert_uint_eq(next,
+            i + MAX < ACCEPTORS * EACH ? i + MAX : ACCEPTORS * EACH);
         actor_finish(&children[i], 0);
     }
     evf_group_close(group);
@@ -425,8 +429,8 @@ rude_drop(void *data)
     (void)data;
 }
 
-static const evf_waker_ops rude_ops = {
-    rude_clone, rude_wakes, rude_wakes, rude_drop};
+static const evf_waker_ops rude_ops = {rude_clone, rude_wakes, rude_wakes,
+    rude_drop};
 
 START_TEST(wakers_of_rooms_may_do_as_they_like) /* F12 */
 {
@@ -439,8 +443,7 @@ START_TEST(wakers_of_rooms_may_do_as_they_like) /* F12 */
     evf_group_add(rude.group, actor(&a));
     run_passes(2);
     evf_context_init(&cx, &waker, NULL);
-    ck_assert_int_eq(
-        evf_future_poll(evf_group_room(&rude.op, rude.group), &cx),
+    ck_assert_int_eq(evf_future_poll(evf_group_room(&rude.op, rude.group), &cx),
         EVF_PENDING);
     actor_finish(&a, 0);
     run();

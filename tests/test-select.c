@@ -133,8 +133,8 @@ START_TEST(losers_are_dropped_before_the_winner_is_told) /* F26 */
     probe_init(&probe);
     evf_completer_set_cancel(loser, look_when_dropped, NULL);
     select = evf_select(NULL, &which, 2,
-        (evf_future *[]){
-            evf_completer_future(loser), evf_ready(NULL, 4, NULL)});
+        (evf_future *[]){evf_completer_future(loser),
+            evf_ready(NULL, 4, NULL)});
     ck_assert_int_eq(poll_with(select, &probe, NULL), EVF_READY);
     ck_assert_uint_eq(which_at_drop, NOBODY);
     ck_assert_uint_eq(which, 1);
@@ -164,20 +164,20 @@ START_TEST(failed_futures_are_futures) /* F47 */
 {
     struct leaf l = {0};
 
-    ck_assert_int_eq(
-        evf_block_on(executor,
-            evf_select(NULL, &which, 2, (evf_future *[]){leaf(&l), NULL})),
+    ck_assert_int_eq(evf_block_on(executor,
+                         evf_select(NULL, &which, 2,
+                             (evf_future *[]){leaf(&l), NULL})),
         -ENOMEM);
     ck_assert_uint_eq(which, 1);
     ck_assert_uint_eq(l.drops, 1);
-    ck_assert_int_eq(
-        evf_block_on(executor,
-            evf_select(NULL, &which, 2,
-                (evf_future *[]){evf_future_failed(-EBUSY), NULL})),
+    ck_assert_int_eq(evf_block_on(executor,
+                         evf_select(NULL, &which, 2,
+                             (evf_future *[]){evf_future_failed(-EBUSY),
+                                 NULL})),
         -EBUSY);
     ck_assert_uint_eq(which, 0);
-    evf_future_drop(evf_select(
-        NULL, NULL, 2, (evf_future *[]){evf_future_failed(-EBUSY), NULL}));
+    evf_future_drop(evf_select(NULL, NULL, 2,
+        (evf_future *[]){evf_future_failed(-EBUSY), NULL}));
 }
 END_TEST
 
@@ -187,13 +187,13 @@ START_TEST(numbers_that_are_refused_drop_all) /* F47 */
 
     ck_assert_ptr_eq(select_leaves(&op, 0), evf_future_failed(-EINVAL));
     ck_assert_uint_eq(drops(EVF_SELECT_MAX + 1), 0);
-    ck_assert_ptr_eq(
-        select_leaves(&op, EVF_SELECT_MAX + 1), evf_future_failed(-EINVAL));
+    ck_assert_ptr_eq(select_leaves(&op, EVF_SELECT_MAX + 1),
+        evf_future_failed(-EINVAL));
     ck_assert_uint_eq(drops(EVF_SELECT_MAX + 1), EVF_SELECT_MAX + 1);
-    ck_assert_ptr_eq(
-        evf_select(&op, &which, 2, NULL), evf_future_failed(-EINVAL));
-    ck_assert_ptr_eq(
-        evf_select(&op, &which, 9, NULL), evf_future_failed(-EINVAL));
+    ck_assert_ptr_eq(evf_select(&op, &which, 2, NULL),
+        evf_future_failed(-EINVAL));
+    ck_assert_ptr_eq(evf_select(&op, &which, 9, NULL),
+        evf_future_failed(-EINVAL));
     ck_assert_uint_eq(which, NOBODY);
     ck_assert_ptr_null(op.future.ops);
 }
@@ -230,8 +230,8 @@ START_TEST(dropped_anywhere_drops_all) /* F13 F33 */
             evf_future *select = select_leaves(&op, 4);
 
             for (int i = 0; i < polls; i++)
-                ck_assert_int_eq(
-                    poll_with(select, &probe, executor), EVF_PENDING);
+                ck_assert_int_eq(poll_with(select, &probe, executor),
+                    EVF_PENDING);
             if (ready)
                 finish(2);
             evf_future_drop(select);
@@ -325,8 +325,8 @@ START_TEST(child_that_cleans_up_is_waited_for) /* F31 */
         probe_init(&probe);
         which = NOBODY;
         select = evf_select(NULL, &which, 2,
-            (evf_future *[]){
-                leaf(&leaves[0]), evf_shield(NULL, 100, leaf(&slow))});
+            (evf_future *[]){leaf(&leaves[0]),
+                evf_shield(NULL, 100, leaf(&slow))});
         ck_assert_int_eq(poll_with(select, &probe, executor), EVF_PENDING);
         ck_assert_int_eq(poll_requested(select, -ECANCELED), EVF_PENDING);
         ck_assert_uint_eq(leaves[0].drops, 1);
@@ -396,8 +396,8 @@ spin(evf_future *self, evf_context *cx)
     for (;;) {
         EVF_TRY(n,
             evf_select(&s->op, NULL, 2,
-                (evf_future *[]){
-                    evf_ready(NULL, 0, NULL), evf_ready(NULL, 1, NULL)}));
+                (evf_future *[]){evf_ready(NULL, 0, NULL),
+                    evf_ready(NULL, 1, NULL)}));
         ck_assert_int_eq(n, 0);
         s->rounds++;
     }

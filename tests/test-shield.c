@@ -98,17 +98,17 @@ START_TEST(shield_starts_and_runs_under_a_request) /* F35 F31 */
     probe_init(&probe);
     evf_executor_pause_clock(executor);
     for (unsigned i = 1; i <= 3; i++) {
-        ck_assert_int_eq(
-            evf_future_poll_child(shield, requested(&probe, -ECANCELED),
-                &polled, &result, &dispose),
+        ck_assert_int_eq(evf_future_poll_child(shield,
+                             requested(&probe, -ECANCELED), &polled, &result,
+                             &dispose),
             EVF_PENDING);
         ck_assert_uint_eq(eye.polls, i);
         ck_assert_int_eq(eye.seen, 0);
     }
     eye.done = true;
-    ck_assert_int_eq(
-        evf_future_poll_child(
-            shield, requested(&probe, -ECANCELED), &polled, &result, &dispose),
+    ck_assert_int_eq(evf_future_poll_child(shield,
+                         requested(&probe, -ECANCELED), &polled, &result,
+                         &dispose),
         EVF_READY);
     ck_assert_int_eq(result, 9);
     ck_assert(nothing_armed());
@@ -146,20 +146,20 @@ START_TEST(deadline_of_the_shield_gets_through) /* F31 */
         memset(&eye, 0, sizeof(eye));
         polled = false;
         shield = evf_shield(NULL, 100, watcher(&eye));
-        ck_assert_int_eq(
-            evf_future_poll_child(
-                shield, requested(&probe, request), &polled, &result, &dispose),
+        ck_assert_int_eq(evf_future_poll_child(shield,
+                             requested(&probe, request), &polled, &result,
+                             &dispose),
             EVF_PENDING);
         pass(99);
-        ck_assert_int_eq(
-            evf_future_poll_child(
-                shield, requested(&probe, request), &polled, &result, &dispose),
+        ck_assert_int_eq(evf_future_poll_child(shield,
+                             requested(&probe, request), &polled, &result,
+                             &dispose),
             EVF_PENDING);
         ck_assert_int_eq(eye.seen, 0);
         pass(1);
-        ck_assert_int_eq(
-            evf_future_poll_child(
-                shield, requested(&probe, request), &polled, &result, &dispose),
+        ck_assert_int_eq(evf_future_poll_child(shield,
+                             requested(&probe, request), &polled, &result,
+                             &dispose),
             EVF_READY);
         ck_assert_int_eq(eye.seen, -ETIMEDOUT);
         ck_assert_int_eq(result, -ETIMEDOUT);
@@ -187,8 +187,8 @@ START_TEST(innermost_shield_decides) /* F31 */
             evf_timeout(NULL, rows[i].middle,
                 evf_shield(NULL, rows[i].inner, watcher(&eye))));
 
-        ck_assert_int_eq(
-            evf_future_poll(all, requested(&probe, -ECANCELED)), EVF_PENDING);
+        ck_assert_int_eq(evf_future_poll(all, requested(&probe, -ECANCELED)),
+            EVF_PENDING);
         ck_assert_int_eq(eye.seen, 0);
         pass(10);
         ck_assert_int_eq(evf_future_poll(all, requested(&probe, -ECANCELED)),
@@ -203,16 +203,16 @@ START_TEST(timeout_in_a_shield_still_works) /* F31 */
 {
     struct probe probe;
     struct eye eye = {0};
-    evf_future *shield = evf_shield(
-        NULL, 50, evf_timeout(NULL, 5, watcher(&eye)));
+    evf_future *shield = evf_shield(NULL, 50,
+        evf_timeout(NULL, 5, watcher(&eye)));
 
     probe_init(&probe);
     evf_executor_pause_clock(executor);
-    ck_assert_int_eq(
-        evf_future_poll(shield, requested(&probe, -ECANCELED)), EVF_PENDING);
+    ck_assert_int_eq(evf_future_poll(shield, requested(&probe, -ECANCELED)),
+        EVF_PENDING);
     pass(5);
-    ck_assert_int_eq(
-        evf_future_poll(shield, requested(&probe, -ECANCELED)), EVF_READY);
+    ck_assert_int_eq(evf_future_poll(shield, requested(&probe, -ECANCELED)),
+        EVF_READY);
     ck_assert_int_eq(evf_future_take(shield), -ETIMEDOUT);
     evf_future_drop(shield);
 }
@@ -251,8 +251,8 @@ polite_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops polite_ops = EVF_FRAME_OPS(
-    struct polite, polite_run);
+static const evf_frame_ops polite_ops = EVF_FRAME_OPS(struct polite,
+    polite_run);
 
 START_TEST(cancelled_task_cleans_up_in_a_shield) /* F31 */
 {
@@ -314,8 +314,8 @@ START_TEST(shields_share_the_budget_of_the_poll) /* F20 */
         futures[i] = evf_shield(NULL, 10, &s[i].frame.future);
     }
     join = evf_join(NULL, 2, futures, results);
-    ck_assert_int_eq(
-        evf_future_poll(join, requested(&probe, -ECANCELED)), EVF_PENDING);
+    ck_assert_int_eq(evf_future_poll(join, requested(&probe, -ECANCELED)),
+        EVF_PENDING);
     ck_assert_uint_gt(s[0].rounds, 100);
     ck_assert_uint_le(s[0].rounds, EVFI_BUDGET);
     ck_assert_uint_eq(s[1].rounds, 0);
@@ -331,8 +331,8 @@ START_TEST(what_a_shield_does_not_spend_is_given_back) /* F20 */
     evf_future *shield = evf_shield(NULL, 10, evf_ready(NULL, 1, NULL));
 
     probe_init(&probe);
-    ck_assert_int_eq(
-        evf_future_poll(shield, requested(&probe, -ECANCELED)), EVF_READY);
+    ck_assert_int_eq(evf_future_poll(shield, requested(&probe, -ECANCELED)),
+        EVF_READY);
     ck_assert_uint_eq(context.own.reserve, EVFI_BUDGET - 1);
     ck_assert_uint_eq(context.own.credit, 0);
     evf_future_drop(shield);
@@ -351,8 +351,8 @@ START_TEST(dropped_anywhere) /* F13 */
         evf_future *shield = evf_shield(&op, 10, leaf(&l));
 
         for (int i = 0; i < polls; i++)
-            ck_assert_int_eq(
-                evf_future_poll(shield, requested(&probe, -ECANCELED)),
+            ck_assert_int_eq(evf_future_poll(shield,
+                                 requested(&probe, -ECANCELED)),
                 EVF_PENDING);
         evf_future_drop(shield);
         ck_assert_uint_eq(l.drops, 1);

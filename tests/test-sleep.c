@@ -134,8 +134,9 @@ START_TEST(sleep_until_a_moment_that_is_past_now_or_to_come)
     evf_executor_pause_clock(executor);
     start = evf_executor_now(executor);
     for (uint64_t ms = 0; ms < 3; ms++) {
-        ck_assert_int_eq(
-            evf_block_on(executor, evf_sleep_until(NULL, start + 5 * ms)), 0);
+        ck_assert_int_eq(evf_block_on(executor,
+                             evf_sleep_until(NULL, start + 5 * ms)),
+            0);
         ck_assert_uint_eq(evf_executor_now(executor), start + 5 * ms);
     }
     now = evf_executor_now(executor);
@@ -288,13 +289,13 @@ START_TEST(request_ends_a_sleep_unless_it_is_over) /* F31 F35 */
         bool polled = false;
 
         evf_context_init(&cx, &probe.waker, executor);
-        ck_assert_int_eq(
-            evf_future_poll_child(sleep, &cx, &polled, &result, &dispose),
+        ck_assert_int_eq(evf_future_poll_child(sleep, &cx, &polled, &result,
+                             &dispose),
             EVF_PENDING);
         pass(passed);
         evfi_context_init_root(&cx, &probe.waker, executor, -ECANCELED);
-        ck_assert_int_eq(
-            evf_future_poll_child(sleep, &cx, &polled, &result, &dispose),
+        ck_assert_int_eq(evf_future_poll_child(sleep, &cx, &polled, &result,
+                             &dispose),
             EVF_READY);
         ck_assert_int_eq(result, passed < 10 ? -ECANCELED : 0);
     }
@@ -361,8 +362,8 @@ drop_inline(void *data)
     (void)data;
 }
 
-static const evf_waker_ops inline_ops = {
-    clone_inline, poll_inline, poll_inline, drop_inline};
+static const evf_waker_ops inline_ops = {clone_inline, poll_inline, poll_inline,
+    drop_inline};
 
 START_TEST(nothing_is_armed_while_the_executor_is_being_freed) /* F16 F12 */
 {

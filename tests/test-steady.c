@@ -91,8 +91,8 @@ counted_wake(void *data)
     counted_drop(data);
 }
 
-static const evf_waker_ops counted_ops = {
-    counted_clone, counted_wake, counted_wake_by_ref, counted_drop};
+static const evf_waker_ops counted_ops = {counted_clone, counted_wake,
+    counted_wake_by_ref, counted_drop};
 
 /* --- The server ------------------------------------------------------------------ */
 
@@ -217,8 +217,8 @@ START_TEST(events_registered_are_the_host_descriptors_with_a_live_wait)
     for (unsigned i = 0; i < 10; i++)
         pair(fds[i]);
     for (unsigned i = 0; i < waits; i++)
-        tasks[i] = evf_spawn(
-            executor, evf_wait_fd(NULL, NULL, fds[i % 10][0], EVF_READABLE));
+        tasks[i] = evf_spawn(executor,
+            evf_wait_fd(NULL, NULL, fds[i % 10][0], EVF_READABLE));
     run_passes(2);
     for (unsigned i = 0; i < 10; i++)
         ck_assert_uint_eq(events_on_fd(base, fds[i][0]), 1);

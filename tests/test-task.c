@@ -311,8 +311,9 @@ wakes_and_spawns(struct actor *self)
 START_TEST(destructor_may_spawn_and_wake) /* F16 */
 {
     struct actor other = {.name = 'O'};
-    struct actor a = {
-        .name = 'A', .dropped = wakes_and_spawns, .arg = &other.waker};
+    struct actor a = {.name = 'A',
+        .dropped = wakes_and_spawns,
+        .arg = &other.waker};
     evf_task *task, *others = evf_spawn(executor, actor(&other));
 
     task = evf_spawn(executor, actor(&a));

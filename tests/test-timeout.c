@@ -66,8 +66,8 @@ unwinder_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops unwinder_ops = EVF_FRAME_OPS(
-    struct unwinder, unwinder_run);
+static const evf_frame_ops unwinder_ops = EVF_FRAME_OPS(struct unwinder,
+    unwinder_run);
 
 static struct unwinder unwinder;
 
@@ -187,8 +187,8 @@ START_TEST(request_from_outside_comes_before_the_deadlines) /* F31 */
         timeout = evf_timeout(NULL, 10, unwind());
         ck_assert_int_eq(poll_with(timeout, &probe, executor), EVF_PENDING);
         pass(rung ? 10 : 9);
-        ck_assert_int_eq(
-            poll_requested(timeout, &probe, -ECANCELED), EVF_PENDING);
+        ck_assert_int_eq(poll_requested(timeout, &probe, -ECANCELED),
+            EVF_PENDING);
         ck_assert_int_eq(unwinder.ended, -ECANCELED);
         ck_assert_int_eq(unwinder.seen, -ECANCELED);
         evf_future_drop(timeout);
@@ -201,8 +201,8 @@ END_TEST
 START_TEST(deadline_reaches_through_a_timeout) /* F31 */
 {
     struct probe probe;
-    evf_future *timeout = evf_timeout(
-        NULL, 10, evf_timeout(NULL, 50, unwind()));
+    evf_future *timeout = evf_timeout(NULL, 10,
+        evf_timeout(NULL, 50, unwind()));
 
     probe_init(&probe);
     evf_executor_pause_clock(executor);

@@ -55,8 +55,8 @@ busy_fd_begin(struct busy_fd *busy, int priority, unsigned limit)
     pair(busy->fds);
     busy->runs = 0;
     busy->limit = limit;
-    busy->event = event_new(
-        base, busy->fds[0], EV_WRITE | EV_PERSIST, on_busy_fd, busy);
+    busy->event = event_new(base, busy->fds[0], EV_WRITE | EV_PERSIST,
+        on_busy_fd, busy);
     ck_assert_int_eq(event_priority_set(busy->event, priority), 0);
     event_add(busy->event, NULL);
 }
@@ -146,8 +146,8 @@ START_TEST(once_returns_after_each_turn_of_a_yielder) /* L8 */
             ck_assert_uint_eq(a.polls, i * 128);
     }
     for (unsigned i = 21; i <= 40; i++) {
-        ck_assert_int_eq(
-            event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK), 0);
+        ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK),
+            0);
         ck_assert_uint_le(a.polls, i * 128);
     }
     evf_task_free(task);
@@ -222,10 +222,10 @@ waits_for_input(struct actor *self)
         self->ready = true;
         return;
     }
-    ck_assert_int_eq(
-        evf_reactor_add_io_event_interest(evf_executor_reactor(executor), r->fd,
-            &r->interest, (evf_event){0, EVF_READABLE},
-            evf_context_waker(self->cx)),
+    ck_assert_int_eq(evf_reactor_add_io_event_interest(evf_executor_reactor(
+                                                           executor),
+                         r->fd, &r->interest, (evf_event){0, EVF_READABLE},
+                         evf_context_waker(self->cx)),
         0);
 }
 
@@ -298,8 +298,8 @@ breaks_the_loop(struct actor *self)
 
 START_TEST(loopbreak_in_the_middle_of_a_batch_loses_nothing) /* L15 */
 {
-    struct actor a[4] = {
-        {.name = 'A'}, {.name = 'B'}, {.name = 'C'}, {.name = 'D'}};
+    struct actor a[4] = {{.name = 'A'}, {.name = 'B'}, {.name = 'C'},
+        {.name = 'D'}};
 
     a[1].acts = breaks_the_loop;
     for (int i = 0; i < 4; i++)
@@ -368,13 +368,15 @@ START_TEST(loopcontinue_and_exit_on_empty_are_the_hosts) /* L15 */
 
     evf_task_detach(evf_spawn(executor, actor(&a)));
     ck_assert_int_eq(event_base_loopcontinue(base), 0);
-    ck_assert_int_eq(
-        event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY), 0);
+    ck_assert_int_eq(event_base_loop(base,
+                         EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY),
+        0);
     ck_assert_traced("A");
     actor_finish(&a, 0);
     run();
-    ck_assert_int_eq(
-        event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY), 0);
+    ck_assert_int_eq(event_base_loop(base,
+                         EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY),
+        0);
     ck_assert_int_eq(event_base_loop(base, EVLOOP_NONBLOCK), 1);
 }
 END_TEST
@@ -427,8 +429,8 @@ START_TEST(fork_and_reinit_leave_the_parents_tasks_alone) /* L15 */
 }
 END_TEST
 
-TEST_MAIN("turn-host", every_turn_of_a_yielder_lets_the_host_run, timer_and_loopexit_work_beside_a_yielder,
-    busy_host_lets_a_yielder_run,
+TEST_MAIN("turn-host", every_turn_of_a_yielder_lets_the_host_run,
+    timer_and_loopexit_work_beside_a_yielder, busy_host_lets_a_yielder_run,
     host_above_the_executor_runs_first,
     once_returns_after_each_turn_of_a_yielder, once_loses_no_queued_task,
     nonblock_returns_to_a_host_that_pumps,

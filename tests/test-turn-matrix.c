@@ -205,8 +205,9 @@ tasks_begin(void)
         for (int i = 0; i < 2; i++) {
             struct side *side = &world.sides[i];
 
-            side->actor = (struct actor){
-                .acts = side_acts, .dropped = side_dropped, .arg = side};
+            side->actor = (struct actor){.acts = side_acts,
+                .dropped = side_dropped,
+                .arg = side};
             side->task = evf_spawn(executor, actor(&side->actor));
         }
         return;
@@ -243,8 +244,8 @@ begin(const struct cell *cell, bool plain)
     world.sides[1].fd = world.fds[1];
     ck_assert_int_eq(write(world.fds[0], "x", 1), 1);
     if (cell->host != NONE) {
-        world.host = event_new(
-            base, world.host_fds[0], EV_WRITE | EV_PERSIST, on_host, NULL);
+        world.host = event_new(base, world.host_fds[0], EV_WRITE | EV_PERSIST,
+            on_host, NULL);
         ck_assert_int_eq(event_priority_set(world.host, host), 0);
         event_add(world.host, NULL);
     }
@@ -343,15 +344,15 @@ check_cell(const struct cell *cell)
 static void
 check_bases_of(int priorities)
 {
-    static const int flags[] = {
-        0, EVLOOP_ONCE, EVLOOP_NONBLOCK, EVLOOP_ONCE | EVLOOP_NONBLOCK};
+    static const int flags[] = {0, EVLOOP_ONCE, EVLOOP_NONBLOCK,
+        EVLOOP_ONCE | EVLOOP_NONBLOCK};
     int own = priorities / 2;
 
     if (!INTERNAL_EVENTS)
         return;
     for (int i = 0; i < HOSTS * WORKS * 4; i++) {
-        struct cell cell = {
-            priorities, i % HOSTS, i / HOSTS % WORKS, flags[i / HOSTS / WORKS]};
+        struct cell cell = {priorities, i % HOSTS, i / HOSTS % WORKS,
+            flags[i / HOSTS / WORKS]};
 
         if ((cell.host == ABOVE && own == 0) ||
             (cell.host == BELOW && own == priorities - 1))

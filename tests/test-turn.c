@@ -5,8 +5,8 @@
 
 START_TEST(tasks_are_polled_in_the_order_of_their_spawns) /* F21 */
 {
-    struct actor a[4] = {
-        {.name = 'A'}, {.name = 'B'}, {.name = 'C'}, {.name = 'D'}};
+    struct actor a[4] = {{.name = 'A'}, {.name = 'B'}, {.name = 'C'},
+        {.name = 'D'}};
 
     for (int i = 0; i < 4; i++)
         evf_task_detach(evf_spawn(executor, actor(&a[i])));
@@ -20,8 +20,8 @@ END_TEST
 START_TEST(tasks_are_polled_in_the_order_of_their_wakes) /* F21 F3 */
 {
     static const char orders[][5] = {"ABCD", "DCBA", "BDAC", "CCAB", "DADA"};
-    struct actor a[4] = {
-        {.name = 'A'}, {.name = 'B'}, {.name = 'C'}, {.name = 'D'}};
+    struct actor a[4] = {{.name = 'A'}, {.name = 'B'}, {.name = 'C'},
+        {.name = 'D'}};
 
     for (int i = 0; i < 4; i++)
         evf_task_detach(evf_spawn(executor, actor(&a[i])));
@@ -222,8 +222,8 @@ static evf_future *
 busy_select(struct busy *b)
 {
     return evf_select(&b->op[0], &b->which, 2,
-        (evf_future *[]){
-            evf_ready(&b->op[1], 0, NULL), evf_ready(&b->op[2], 0, NULL)});
+        (evf_future *[]){evf_ready(&b->op[1], 0, NULL),
+            evf_ready(&b->op[2], 0, NULL)});
 }
 
 static evf_future *
@@ -239,8 +239,8 @@ busy_group(struct busy *b)
 
 START_TEST(always_ready_futures_are_made_to_yield) /* F20 */
 {
-    evf_future *(*makes[])(struct busy *) = {
-        busy_ready, busy_select, busy_group};
+    evf_future *(*makes[])(
+        struct busy *) = {busy_ready, busy_select, busy_group};
 
     for (size_t i = 0; i < sizeof(makes) / sizeof(*makes); i++) {
         struct busy b = {0};

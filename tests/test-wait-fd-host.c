@@ -453,7 +453,7 @@ START_TEST(socket_of_ours_that_is_released_during_a_wait)
     ck_assert_uint_eq(events_on_fd(base, fd), 0);
     start(&h, fd, EVF_READABLE);
     say(peer, "x");
-    finish(&h, EVF_READABLE);
+    ck_assert_int_eq(hand_end(&h), EVF_READABLE);
     ck_assert_uint_eq(events_on_fd(base, fd), 0);
     close(fd);
     close(peer);

@@ -268,8 +268,8 @@ static void
 expect_ascending(struct evfi_timer *timer)
 {
     if (timer->deadline < last_deadline)
-        ck_abort_msg(
-            "%" PRIu64 " fired after %" PRIu64, timer->deadline, last_deadline);
+        ck_abort_msg("%" PRIu64 " fired after %" PRIu64, timer->deadline,
+            last_deadline);
     last_deadline = timer->deadline;
     many_fired++;
 }
@@ -300,8 +300,8 @@ main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
-    tcase_add_loop_test(
-        model, random_operations_agree_with_the_model, 0, MODEL_SEEDS);
+    tcase_add_loop_test(model, random_operations_agree_with_the_model, 0,
+        MODEL_SEEDS);
     tcase_add_test(model, jump_over_many_timers_fires_all_by_deadline);
     suite_add_tcase(suite, model);
     srunner_run_all(runner, CK_ENV);

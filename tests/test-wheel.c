@@ -100,8 +100,8 @@ assert_fired(size_t count, const int *ids)
 #define ADVANCE_FIRES(tick, ...)                                               \
     do {                                                                       \
         evfi_wheel_advance(&wheel, tick);                                      \
-        assert_fired(                                                          \
-            COUNT(((const int[]){__VA_ARGS__})), (const int[]){__VA_ARGS__});  \
+        assert_fired(COUNT(((const int[]){__VA_ARGS__})),                      \
+            (const int[]){__VA_ARGS__});                                       \
     } while (0)
 
 static void

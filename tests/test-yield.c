@@ -110,8 +110,8 @@ START_TEST(request_ends_a_yield_without_a_wake) /* F35 */
 
     probe_init(&probe);
     evfi_context_init_root(&cx, &probe.waker, executor, -ECANCELED);
-    ck_assert_int_eq(
-        evf_future_poll_child(evf_yield(NULL), &cx, &polled, &result, &dispose),
+    ck_assert_int_eq(evf_future_poll_child(evf_yield(NULL), &cx, &polled,
+                         &result, &dispose),
         EVF_READY);
     ck_assert_int_eq(result, -ECANCELED);
     ck_assert_uint_eq(probe.wakes, 0);

@@ -74,8 +74,8 @@ conn_reset(struct conn *c)
 {
     struct linger now = {1, 0};
 
-    setsockopt(
-        bufferevent_getfd(c->bev), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    setsockopt(bufferevent_getfd(c->bev), SOL_SOCKET, SO_LINGER, &now,
+        sizeof(now));
     conn_free(c, "reset by us");
 }
 
@@ -139,8 +139,8 @@ conn_on_line(struct conn *c, char *line)
     if (strncmp(line, "GET no-", 7) == 0)
         return conn_send(c, "reply", "NONE");
     if (strncmp(line, "GET ", 4) == 0) {
-        snprintf(
-            answer, sizeof(answer), "VALUE %s/%s", c->backend->name, line + 4);
+        snprintf(answer, sizeof(answer), "VALUE %s/%s", c->backend->name,
+            line + 4);
         return conn_send(c, "reply", answer);
     }
     if (strncmp(line, "PUT ", 4) == 0)
@@ -203,8 +203,8 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd,
     c->later = evtimer_new(b->base, conn_on_later, c);
     if (c->bev == NULL || c->held == NULL || c->later == NULL)
         abort();
-    bufferevent_setcb(
-        c->bev, conn_on_readable, conn_on_drained, conn_on_event, c);
+    bufferevent_setcb(c->bev, conn_on_readable, conn_on_drained, conn_on_event,
+        c);
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
     snprintf(greeting, sizeof(greeting), "READY %s", b->name);
     conn_send(c, "greeting", greeting);
@@ -273,8 +273,8 @@ int
 main(int argc, char **argv)
 {
     static struct backend b = {.name = "backend", .epoch = 1};
-    struct sockaddr_in sin = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in sin = {.sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(sin);
     struct evconnlistener *listener;
     struct event *usr1, *usr2, *term;

@@ -189,8 +189,8 @@ config_set(struct config *conf, const char *name, const char *value)
 
     if (strcmp(name, "backend") == 0) {
         conf->backend_len = (int)sizeof(conf->backend);
-        return evutil_parse_sockaddr_port(
-            value, (struct sockaddr *)&conf->backend, &conf->backend_len);
+        return evutil_parse_sockaddr_port(value,
+            (struct sockaddr *)&conf->backend, &conf->backend_len);
     }
     if (strcmp(name, "greeting") == 0) {
         free(conf->greeting);
@@ -438,8 +438,8 @@ link_open(struct link *l, struct gateway *gw, struct config *conf)
     }
     bufferevent_priority_set(l->bev, PRIO_CLIENT);
     event_priority_set(l->deadline, PRIO_URGENT);
-    if (bufferevent_socket_connect(
-            l->bev, (struct sockaddr *)&conf->backend, conf->backend_len) < 0) {
+    if (bufferevent_socket_connect(l->bev, (struct sockaddr *)&conf->backend,
+            conf->backend_len) < 0) {
         int err = EVUTIL_SOCKET_ERROR();
 
         link_close(l);
@@ -752,8 +752,8 @@ client_ask(struct client *c, const char *key, const char *value)
         c->key = strdup(key);
         c->value = value != NULL ? strdup(value) : NULL;
         if (c->key != NULL && (value == NULL || c->value != NULL))
-            c->query = query_start(
-                gw, c->key, c->value, client_on_answer, c, &err);
+            c->query = query_start(gw, c->key, c->value, client_on_answer, c,
+                &err);
     }
     if (c->query != NULL) {
         c->generation = gw->cache_generation;
@@ -877,8 +877,8 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd,
     gw->n_clients++;
     bufferevent_priority_set(c->bev, PRIO_CLIENT);
     bufferevent_setwatermark(c->bev, EV_READ, 0, CLIENT_INPUT_LIMIT);
-    bufferevent_setcb(
-        c->bev, client_on_readable, client_on_readable, client_on_event, c);
+    bufferevent_setcb(c->bev, client_on_readable, client_on_readable,
+        client_on_event, c);
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
     client_reply(c, "+ %s\n", gw->conf->greeting);
 }
@@ -992,12 +992,12 @@ gateway_event(struct gateway *gw, evutil_socket_t fd, short what,
 static void
 gateway_make_events(struct gateway *gw)
 {
-    gw->on_term = gateway_event(
-        gw, SIGTERM, EV_SIGNAL | EV_PERSIST, on_sigterm, PRIO_URGENT);
-    gw->on_int = gateway_event(
-        gw, SIGINT, EV_SIGNAL | EV_PERSIST, on_sigterm, PRIO_URGENT);
-    gw->on_hup = gateway_event(
-        gw, SIGHUP, EV_SIGNAL | EV_PERSIST, on_sighup, PRIO_URGENT);
+    gw->on_term = gateway_event(gw, SIGTERM, EV_SIGNAL | EV_PERSIST, on_sigterm,
+        PRIO_URGENT);
+    gw->on_int = gateway_event(gw, SIGINT, EV_SIGNAL | EV_PERSIST, on_sigterm,
+        PRIO_URGENT);
+    gw->on_hup = gateway_event(gw, SIGHUP, EV_SIGNAL | EV_PERSIST, on_sighup,
+        PRIO_URGENT);
     gw->drain_limit = gateway_event(gw, -1, 0, on_drain_limit, PRIO_URGENT);
     gw->stats = gateway_event(gw, -1, EV_PERSIST, on_stats, PRIO_HOUSEKEEPING);
     gw->sweep = gateway_event(gw, -1, EV_PERSIST, on_sweep, PRIO_HOUSEKEEPING);

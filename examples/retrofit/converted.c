@@ -188,8 +188,8 @@ config_set(struct config *conf, const char *name, const char *value)
 
     if (strcmp(name, "backend") == 0) {
         conf->backend_len = (int)sizeof(conf->backend);
-        return evutil_parse_sockaddr_port(
-            value, (struct sockaddr *)&conf->backend, &conf->backend_len);
+        return evutil_parse_sockaddr_port(value,
+            (struct sockaddr *)&conf->backend, &conf->backend_len);
     }
     if (strcmp(name, "greeting") == 0) {
         free(conf->greeting);
@@ -394,8 +394,8 @@ ask_run(evf_future *self, evf_context *cx)
     intptr_t n;
 
     EVF_BEGIN(self, cx);
-    EVF_TRY(
-        n, evf_write_all(&a->op, l->socket, a->request, strlen(a->request)));
+    EVF_TRY(n,
+        evf_write_all(&a->op, l->socket, a->request, strlen(a->request)));
     EVF_AWAIT(n, evf_read_line(&a->op, l->in, &a->answer));
     if (n == 0 || n == -ENODATA)
         EVF_RETURN(-EPIPE); /* the end of it where a line should be */
@@ -500,8 +500,8 @@ query_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops query_ops = EVF_FRAME_OPS(
-    struct query, query_run, .dispose = free);
+static const evf_frame_ops query_ops = EVF_FRAME_OPS(struct query, query_run,
+    .dispose = free);
 
 static evf_future *
 query(struct gateway *gw, const char *key, const char *value)
@@ -600,8 +600,8 @@ probe_run(evf_future *self, evf_context *cx)
     EVF_BEGIN(self, cx);
     for (;;) {
         EVF_AWAIT(n,
-            evf_timeout(
-                &p->op, p->conf->deadline_ms, ping(&p->ping, p->gw, p->conf)));
+            evf_timeout(&p->op, p->conf->deadline_ms,
+                ping(&p->ping, p->gw, p->conf)));
         EVF_TRY(n, evf_sleep(&p->op, probe_note(p, n)));
     }
     EVF_FINALLY;
@@ -722,8 +722,8 @@ client_ask(struct client *c, const char *key, const char *value)
         c->key = strdup(key);
         c->value = value != NULL ? strdup(value) : NULL;
         if (c->key != NULL && (value == NULL || c->value != NULL))
-            c->query = evf_spawn_then(
-                gw->executor, query(gw, c->key, c->value), client_on_answer, c);
+            c->query = evf_spawn_then(gw->executor, query(gw, c->key, c->value),
+                client_on_answer, c);
     }
     if (c->query != NULL) {
         c->generation = gw->cache_generation;
@@ -847,8 +847,8 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd,
     gw->n_clients++;
     bufferevent_priority_set(c->bev, PRIO_CLIENT);
     bufferevent_setwatermark(c->bev, EV_READ, 0, CLIENT_INPUT_LIMIT);
-    bufferevent_setcb(
-        c->bev, client_on_readable, client_on_readable, client_on_event, c);
+    bufferevent_setcb(c->bev, client_on_readable, client_on_readable,
+        client_on_event, c);
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
     client_reply(c, "+ %s\n", gw->conf->greeting);
 }
@@ -962,12 +962,12 @@ gateway_event(struct gateway *gw, evutil_socket_t fd, short what,
 static void
 gateway_make_events(struct gateway *gw)
 {
-    gw->on_term = gateway_event(
-        gw, SIGTERM, EV_SIGNAL | EV_PERSIST, on_sigterm, PRIO_URGENT);
-    gw->on_int = gateway_event(
-        gw, SIGINT, EV_SIGNAL | EV_PERSIST, on_sigterm, PRIO_URGENT);
-    gw->on_hup = gateway_event(
-        gw, SIGHUP, EV_SIGNAL | EV_PERSIST, on_sighup, PRIO_URGENT);
+    gw->on_term = gateway_event(gw, SIGTERM, EV_SIGNAL | EV_PERSIST, on_sigterm,
+        PRIO_URGENT);
+    gw->on_int = gateway_event(gw, SIGINT, EV_SIGNAL | EV_PERSIST, on_sigterm,
+        PRIO_URGENT);
+    gw->on_hup = gateway_event(gw, SIGHUP, EV_SIGNAL | EV_PERSIST, on_sighup,
+        PRIO_URGENT);
     gw->drain_limit = gateway_event(gw, -1, 0, on_drain_limit, PRIO_URGENT);
     gw->stats = gateway_event(gw, -1, EV_PERSIST, on_stats, PRIO_HOUSEKEEPING);
     gw->sweep = gateway_event(gw, -1, EV_PERSIST, on_sweep, PRIO_HOUSEKEEPING);

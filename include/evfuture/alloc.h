@@ -20,8 +20,8 @@ EVF_C_BEGIN
  * Context: any thread, before the first object of the library is made.
  * Since: 0.1
  */
-EVF_API void evf_set_allocator(
-    void *(*allocate)(size_t size), void (*release)(void *memory));
+EVF_API void evf_set_allocator(void *(*allocate)(size_t size),
+    void (*release)(void *memory));
 
 EVF_C_END
 

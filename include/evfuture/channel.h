@@ -34,8 +34,8 @@ typedef struct evf_channel evf_channel;
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_channel *evf_channel_new(
-    size_t capacity, void (*dispose)(void *item));
+EVF_API evf_channel *evf_channel_new(size_t capacity,
+    void (*dispose)(void *item));
 
 /*
  * Closes, frees what is left, and releases the handle. Operations that wait
@@ -77,8 +77,8 @@ EVF_API int evf_channel_push(evf_channel *channel, void *item);
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_future *evf_channel_send(
-    evf_op *op, evf_channel *channel, void *item);
+EVF_API evf_future *evf_channel_send(evf_op *op, evf_channel *channel,
+    void *item);
 
 /*
  * Receives the oldest item.

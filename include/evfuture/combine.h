@@ -34,8 +34,8 @@ EVF_C_BEGIN
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_future *evf_select(
-    evf_op *op, unsigned *which, size_t n, evf_future *const *futures);
+EVF_API evf_future *evf_select(evf_op *op, unsigned *which, size_t n,
+    evf_future *const *futures);
 
 /*
  * All of `n` futures. The result is 0, and each child's own is in `results`.
@@ -50,8 +50,8 @@ EVF_API evf_future *evf_select(
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_future *evf_join(
-    evf_op *op, size_t n, evf_future **futures, intptr_t *results);
+EVF_API evf_future *evf_join(evf_op *op, size_t n, evf_future **futures,
+    intptr_t *results);
 
 EVF_C_END
 

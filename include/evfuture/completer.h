@@ -69,8 +69,8 @@ EVF_API evf_future *evf_completer_future(evf_completer *completer);
  * Context: loop thread; `cancel` runs inside the drop.
  * Since: 0.1
  */
-EVF_API void evf_completer_set_cancel(
-    evf_completer *completer, int (*cancel)(void *request), void *request);
+EVF_API void evf_completer_set_cancel(evf_completer *completer,
+    int (*cancel)(void *request), void *request);
 
 /*
  * Completes: inside the call that starts the API, later, or after the future

@@ -48,8 +48,8 @@ struct evf_context {
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API void evf_context_init(
-    evf_context *cx, const evf_waker *waker, evf_executor *executor);
+EVF_API void evf_context_init(evf_context *cx, const evf_waker *waker,
+    evf_executor *executor);
 
 /*
  * For combinators: like `from`, with another waker. The budget is shared.
@@ -58,8 +58,8 @@ EVF_API void evf_context_init(
  * Context: loop thread, inside the poll that was given `from`.
  * Since: 0.1
  */
-EVF_API void evf_context_with_waker(
-    evf_context *cx, const evf_context *from, const evf_waker *waker);
+EVF_API void evf_context_with_waker(evf_context *cx, const evf_context *from,
+    const evf_waker *waker);
 
 /*
  * The waker to clone by a future that is going to be pending.

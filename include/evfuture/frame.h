@@ -94,10 +94,10 @@ EVF_API void *evf_frame_init(void *storage, const evf_frame_ops *ops);
 
 /* What the macros call; not for use by hand. */
 EVF_API enum evf_poll evfi_future_unanswered(evf_future *future);
-EVF_API enum evf_poll evfi_frame_await_slowly(
-    evf_frame *frame, evf_context *cx, uint32_t line, intptr_t *value);
-EVF_API void evfi_frame_tried(
-    evf_frame *frame, evf_context *cx, uint32_t line, intptr_t error);
+EVF_API enum evf_poll evfi_frame_await_slowly(evf_frame *frame, evf_context *cx,
+    uint32_t line, intptr_t *value);
+EVF_API void evfi_frame_tried(evf_frame *frame, evf_context *cx, uint32_t line,
+    intptr_t error);
 EVF_API bool evfi_frame_lost(evf_frame *frame, uint32_t line, intptr_t *result);
 EVF_API void evfi_frame_drop(evf_future *self);
 EVF_API void evfi_frame_visit(evf_future *self, evf_visit_fn *fn, void *arg);
@@ -125,8 +125,8 @@ evfi_frame_start(evf_frame *frame, evf_context *cx, evf_future *child)
  * is nearly always; the rest, and all misuse, is left to the other function.
  */
 static inline enum evf_poll
-evfi_frame_await(
-    evf_frame *frame, evf_context *cx, uint32_t line, intptr_t *value)
+evfi_frame_await(evf_frame *frame, evf_context *cx, uint32_t line,
+    intptr_t *value)
 {
     evf_future *child = frame->child;
 

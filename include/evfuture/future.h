@@ -189,8 +189,8 @@ EVF_API void evf_future_drop(evf_future *future);
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_future *evf_ready(
-    evf_op *op, intptr_t result, void (*dispose)(void *result));
+EVF_API evf_future *evf_ready(evf_op *op, intptr_t result,
+    void (*dispose)(void *result));
 
 /*
  * A future from one function, which is called at each poll. It returns
@@ -202,8 +202,8 @@ EVF_API evf_future *evf_ready(
  * Context: loop thread.
  * Since: 0.1
  */
-typedef enum evf_poll evf_poll_fn_fn(
-    void *arg, evf_context *cx, intptr_t *result);
+typedef enum evf_poll evf_poll_fn_fn(void *arg, evf_context *cx,
+    intptr_t *result);
 EVF_API evf_future *evf_poll_fn(evf_op *op, evf_poll_fn_fn *fn, void *arg);
 
 EVF_C_END

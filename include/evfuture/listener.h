@@ -26,8 +26,8 @@ typedef struct evf_listener evf_listener;
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API int evf_listener_new(
-    evf_listener **listener, evf_executor *executor, int fd);
+EVF_API int evf_listener_new(evf_listener **listener, evf_executor *executor,
+    int fd);
 
 /*
  * Listens on an address of any stream family: socket, SO_REUSEADDR, bind and

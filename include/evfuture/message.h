@@ -27,8 +27,8 @@ struct msghdr;
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_future *evf_sendmsg(
-    evf_op *op, evf_socket *socket, const struct msghdr *message, int flags);
+EVF_API evf_future *evf_sendmsg(evf_op *op, evf_socket *socket,
+    const struct msghdr *message, int flags);
 
 /*
  * Receives once. `flags` are those of recvmsg(2); MSG_DONTWAIT is always added,
@@ -45,8 +45,8 @@ EVF_API evf_future *evf_sendmsg(
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_future *evf_recvmsg(
-    evf_op *op, evf_socket *socket, struct msghdr *message, int flags);
+EVF_API evf_future *evf_recvmsg(evf_op *op, evf_socket *socket,
+    struct msghdr *message, int flags);
 
 EVF_C_END
 

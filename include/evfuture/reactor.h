@@ -35,9 +35,9 @@ struct evfi_entry;
 
 /* A registration. It starts zeroed; only the first two fields are for use. */
 typedef struct evf_interest {
-    evf_event event;   /* as registered */
-    uint32_t occurred; /* the signals that it fired with; 0 before */
-    int32_t error; /* why it was woken without any */
+    evf_event event;          /* as registered */
+    uint32_t occurred;        /* the signals that it fired with; 0 before */
+    int32_t error;            /* why it was woken without any */
     struct evfi_entry *entry; /* NULL unless registered */
     struct evfi_list link;
     evf_waker waker;
@@ -82,8 +82,8 @@ EVF_API void evf_interest_remove(evf_interest *interest);
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_future *evf_wait_fd(
-    evf_op *op, evf_executor *executor, int fd, uint32_t signals);
+EVF_API evf_future *evf_wait_fd(evf_op *op, evf_executor *executor, int fd,
+    uint32_t signals);
 
 EVF_C_END
 

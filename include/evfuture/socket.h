@@ -109,10 +109,10 @@ EVF_API void evf_socket_dispose(void *socket);
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API int evf_socket_set_readable_callback(
-    evf_socket *socket, evf_interest *interest, const evf_waker *waker);
-EVF_API int evf_socket_set_writable_callback(
-    evf_socket *socket, evf_interest *interest, const evf_waker *waker);
+EVF_API int evf_socket_set_readable_callback(evf_socket *socket,
+    evf_interest *interest, const evf_waker *waker);
+EVF_API int evf_socket_set_writable_callback(evf_socket *socket,
+    evf_interest *interest, const evf_waker *waker);
 
 /*
  * Reads once: up to `len` bytes, as soon as there are some.
@@ -124,8 +124,8 @@ EVF_API int evf_socket_set_writable_callback(
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_future *evf_read(
-    evf_op *op, evf_socket *socket, void *buf, size_t len);
+EVF_API evf_future *evf_read(evf_op *op, evf_socket *socket, void *buf,
+    size_t len);
 
 /*
  * Writes once: as much as the system takes, at least 1 byte (0 for a `len` of
@@ -138,8 +138,8 @@ EVF_API evf_future *evf_read(
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_future *evf_write(
-    evf_op *op, evf_socket *socket, const void *buf, size_t len);
+EVF_API evf_future *evf_write(evf_op *op, evf_socket *socket, const void *buf,
+    size_t len);
 
 /*
  * As evf_write(), from `count` pieces. -EINVAL if `count` is above IOV_MAX.
@@ -148,8 +148,8 @@ EVF_API evf_future *evf_write(
  *   dropped.
  * Since: 0.1
  */
-EVF_API evf_future *evf_writev(
-    evf_op *op, evf_socket *socket, const struct iovec *iov, int count);
+EVF_API evf_future *evf_writev(evf_op *op, evf_socket *socket,
+    const struct iovec *iov, int count);
 
 /*
  * Writes all of `len` bytes.
@@ -162,8 +162,8 @@ EVF_API evf_future *evf_writev(
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_future *evf_write_all(
-    evf_op *op, evf_socket *socket, const void *buf, size_t len);
+EVF_API evf_future *evf_write_all(evf_op *op, evf_socket *socket,
+    const void *buf, size_t len);
 
 /*
  * shutdown(2) with SHUT_RD, SHUT_WR or SHUT_RDWR. It never blocks.
@@ -186,8 +186,8 @@ EVF_API int evf_socket_shutdown(evf_socket *socket, int how);
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API evf_future *evf_connect(
-    evf_op *op, const struct sockaddr *address, unsigned length);
+EVF_API evf_future *evf_connect(evf_op *op, const struct sockaddr *address,
+    unsigned length);
 
 /*
  * Connects to the first address of a list that accepts, in its order, as

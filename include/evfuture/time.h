@@ -63,8 +63,8 @@ typedef struct evf_interval {
  * Context: loop thread.
  * Since: 0.1
  */
-EVF_API int evf_interval_init(
-    evf_interval *interval, uint64_t ms, enum evf_interval_policy policy);
+EVF_API int evf_interval_init(evf_interval *interval, uint64_t ms,
+    enum evf_interval_policy policy);
 
 /*
  * Awaits the next tick. The result is the number of periods that have passed

@@ -96,8 +96,8 @@ evf_completer_future(evf_completer *c)
 }
 
 void
-evf_completer_set_cancel(
-    evf_completer *c, int (*cancel)(void *request), void *request)
+evf_completer_set_cancel(evf_completer *c, int (*cancel)(void *request),
+    void *request)
 {
     if (c == NULL || c->completed || c->dropped)
         return;

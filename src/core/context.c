@@ -28,15 +28,15 @@ budget_spend(evf_context *cx)
 }
 
 void
-evf_context_init(
-    evf_context *cx, const evf_waker *waker, evf_executor *executor)
+evf_context_init(evf_context *cx, const evf_waker *waker,
+    evf_executor *executor)
 {
     evfi_context_init_root(cx, waker, executor, 0);
 }
 
 void
-evf_context_with_waker(
-    evf_context *cx, const evf_context *from, const evf_waker *waker)
+evf_context_with_waker(evf_context *cx, const evf_context *from,
+    const evf_waker *waker)
 {
     cx->waker = *waker;
     cx->executor = from->executor;

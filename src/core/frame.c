@@ -75,8 +75,8 @@ evfi_frame_await_slowly(evf_frame *frame, evf_context *cx, uint32_t line,
 }
 
 void
-evfi_frame_tried(
-    evf_frame *frame, evf_context *cx, uint32_t line, intptr_t error)
+evfi_frame_tried(evf_frame *frame, evf_context *cx, uint32_t line,
+    intptr_t error)
 {
     const evf_frame_ops *ops = ops_of(frame);
 

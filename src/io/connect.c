@@ -94,7 +94,7 @@ go_on(struct connect *c, evf_context *cx, evf_reactor *reactor, int err)
     intptr_t socket = (intptr_t)c->socket;
 
     while (err < 0 && err != -EINPROGRESS && c->list != NULL &&
-           c->list->ai_next != NULL) {
+        c->list->ai_next != NULL) {
         give_up(c);
         c->list = c->list->ai_next;
         err = attempt(c, reactor);

@@ -48,8 +48,7 @@ listener_release(struct evfi_entry *entry)
 static void
 resume_accepting(struct evfi_timer *timer)
 {
-    evfi_entry_unmute(
-        &evf_container_of(timer, evf_listener, resume)->entry);
+    evfi_entry_unmute(&evf_container_of(timer, evf_listener, resume)->entry);
 }
 
 /*
@@ -111,7 +110,7 @@ static bool
 is_shortage(int err)
 {
     return err == -EMFILE || err == -ENFILE || err == -ENOBUFS ||
-           err == -ENOMEM;
+        err == -ENOMEM;
 }
 
 /* A connection's fd, or -errno. A fd that would block is polled first. */

@@ -102,6 +102,7 @@ evf_read(evf_op *op, evf_socket *socket, void *buf, size_t len)
 {
     if (!evfi_op_is_free(op) || socket == NULL || len == 0)
         return evfi_operation_bytes(op, &read_ops, socket, buf, len);
-    return evfi_operation_set_bytes(
-        evfi_operation_take(op, &read_ops, &socket->entry), buf, len);
+    return evfi_operation_set_bytes(evfi_operation_take(op, &read_ops,
+                                        &socket->entry),
+        buf, len);
 }

@@ -52,8 +52,8 @@ hush_begin(struct hush *hush)
     sigemptyset(&hush->signal);
     sigaddset(&hush->signal, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &hush->signal, &hush->before);
-    hush->pending =
-        sigismember(&hush->before, SIGPIPE) == 1 && sigpipe_pending();
+    hush->pending = sigismember(&hush->before, SIGPIPE) == 1 &&
+        sigpipe_pending();
 }
 
 static void
@@ -282,8 +282,9 @@ write_new(evf_op *op, const evf_future_ops *ops, evf_socket *socket,
 {
     if (!evfi_op_is_free(op) || socket == NULL || len == 0)
         return evfi_operation_bytes(op, ops, socket, buf, len);
-    return evfi_operation_set_bytes(
-        evfi_operation_take(op, ops, &socket->entry), buf, len);
+    return evfi_operation_set_bytes(evfi_operation_take(op, ops,
+                                        &socket->entry),
+        buf, len);
 }
 
 evf_future *

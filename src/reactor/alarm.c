@@ -4,8 +4,8 @@
 static void
 ring(struct evfi_timer *timer)
 {
-    struct evfi_alarm *alarm = evf_container_of(
-        timer, struct evfi_alarm, timer);
+    struct evfi_alarm *alarm = evf_container_of(timer, struct evfi_alarm,
+        timer);
 
     alarm->rang = alarm->reactor->closing ? -ESHUTDOWN : 1;
     alarm->reactor = NULL;

@@ -107,8 +107,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 void
 evfi_clock_init(evf_reactor *reactor)
 {
-    evfi_internal_event_assign(
-        &reactor->tick, reactor->base, -1, 0, on_tick, reactor);
+    evfi_internal_event_assign(&reactor->tick, reactor->base, -1, 0, on_tick,
+        reactor);
     reactor->tick_at = UINT64_MAX;
     evfi_wheel_init(&reactor->wheel, evfi_clock_now(reactor));
 }
@@ -133,8 +133,8 @@ evfi_clock_pause(evf_reactor *reactor)
 }
 
 void
-evfi_reactor_arm(
-    evf_reactor *reactor, struct evfi_timer *timer, uint64_t deadline)
+evfi_reactor_arm(evf_reactor *reactor, struct evfi_timer *timer,
+    uint64_t deadline)
 {
     evfi_wheel_arm(&reactor->wheel, timer, deadline);
     if (deadline >= reactor->tick_at)

@@ -26,10 +26,10 @@ struct evfi_entry {
     /* The signals to expect, of a live entry. A wrong one costs a call; none is
      * set while an interest in it is registered. */
     uint8_t hint;
-    uint8_t detail;       /* the socket's */
-    bool own;             /* part of a socket */
-    bool muted;           /* armed for nothing, whoever waits */
-    uint32_t waiting[3];  /* interests in each signal; the program's fds only */
+    uint8_t detail;      /* the socket's */
+    bool own;            /* part of a socket */
+    bool muted;          /* armed for nothing, whoever waits */
+    uint32_t waiting[3]; /* interests in each signal; the program's fds only */
     struct evfi_list interests; /* in the order of registration */
     void (*release)(struct evfi_entry *entry);
     struct event event;

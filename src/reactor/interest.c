@@ -11,7 +11,7 @@ static bool
 registered(const evf_interest *interest)
 {
     return interest->entry != NULL && interest->occurred == 0 &&
-           interest->error == 0;
+        interest->error == 0;
 }
 
 /* Wakes, one at a time, all that a list holds: wakers are arbitrary code. */
@@ -58,8 +58,8 @@ static uint32_t
 wanted(const struct evfi_entry *entry)
 {
     return (entry->waiting[0] > 0 ? EVF_READABLE : 0) |
-           (entry->waiting[1] > 0 ? EVF_WRITABLE : 0) |
-           (entry->waiting[2] > 0 ? EVF_CLOSED : 0);
+        (entry->waiting[1] > 0 ? EVF_WRITABLE : 0) |
+        (entry->waiting[2] > 0 ? EVF_CLOSED : 0);
 }
 
 void
@@ -116,8 +116,7 @@ taken(const struct evfi_entry *entry, const evf_interest *but, uint64_t id)
     struct evfi_list *link;
     const evf_interest *other;
 
-    evfi_list_for_each(link, &entry->interests)
-    {
+    evfi_list_for_each(link, &entry->interests) {
         other = evf_container_of(link, evf_interest, link);
         if (other != but && other->event.id == id)
             return true;
@@ -248,8 +247,8 @@ static uint32_t
 signals_of(short what)
 {
     return (what & EV_READ ? EVF_READABLE : 0) |
-           (what & EV_WRITE ? EVF_WRITABLE : 0) |
-           (what & EV_CLOSED ? EVF_CLOSED : 0);
+        (what & EV_WRITE ? EVF_WRITABLE : 0) |
+        (what & EV_CLOSED ? EVF_CLOSED : 0);
 }
 
 /* The steady state of a socket: one waits, for nothing but what occurred. */

@@ -63,8 +63,8 @@ uint64_t evfi_clock_coarse(const evf_reactor *reactor);
 uint64_t evfi_clock_deadline(const evf_reactor *reactor, uint64_t ms);
 
 /* Arms a timer of the wheel, and the tick if need be. */
-void evfi_reactor_arm(
-    evf_reactor *reactor, struct evfi_timer *timer, uint64_t deadline);
+void evfi_reactor_arm(evf_reactor *reactor, struct evfi_timer *timer,
+    uint64_t deadline);
 
 /* Stops the clock; see evf_executor_pause_clock(). */
 void evfi_clock_pause(evf_reactor *reactor);

@@ -72,8 +72,8 @@ void evfi_wheel_init(struct evfi_wheel *wheel, uint64_t now);
  * Arms a timer, or arms it anew.  A deadline at or before the wheel's time
  * is already due: the timer fires at the next advance, whatever its time.
  */
-void evfi_wheel_arm(
-    struct evfi_wheel *wheel, struct evfi_timer *timer, uint64_t deadline);
+void evfi_wheel_arm(struct evfi_wheel *wheel, struct evfi_timer *timer,
+    uint64_t deadline);
 
 /* Disarms a timer, which then does not fire; harmless if it is not armed. */
 void evfi_wheel_cancel(struct evfi_wheel *wheel, struct evfi_timer *timer);

@@ -136,8 +136,8 @@ evfi_wheel_cancel(struct evfi_wheel *wheel, struct evfi_timer *timer)
 }
 
 void
-evfi_wheel_arm(
-    struct evfi_wheel *wheel, struct evfi_timer *timer, uint64_t deadline)
+evfi_wheel_arm(struct evfi_wheel *wheel, struct evfi_timer *timer,
+    uint64_t deadline)
 {
     evfi_wheel_cancel(wheel, timer);
     timer->deadline = deadline;

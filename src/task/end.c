@@ -203,8 +203,8 @@ deliver(evf_task *task, intptr_t result, void (*dispose)(void *result))
 }
 
 void
-evfi_task_deliver(
-    evf_task *task, intptr_t result, void (*dispose)(void *result))
+evfi_task_deliver(evf_task *task, intptr_t result,
+    void (*dispose)(void *result))
 {
     forget(task, task->executor);
     task->executor = NULL;

@@ -36,8 +36,8 @@ static const struct evfi_reactor_owner owner = {
 };
 
 static void
-note_failure(
-    evf_executor *executor, const evf_frame_ops *ops, uint32_t line, int error)
+note_failure(evf_executor *executor, const evf_frame_ops *ops, uint32_t line,
+    int error)
 {
     struct evfi_failure *f;
 

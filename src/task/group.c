@@ -346,8 +346,7 @@ evf_group_future(evf_group *group)
         return evf_future_failed(-EBUSY);
     group->handed = true;
     group->refs++;
-    evfi_task_set_container(
-        &group->container, evfi_task_running());
+    evfi_task_set_container(&group->container, evfi_task_running());
     return &group->future;
 }
 
@@ -401,8 +400,7 @@ group_poll(evf_future *self, evf_context *cx)
     bool outer = begin(group);
 
     group->polled = true;
-    evfi_task_set_container(
-        &group->container, evfi_task_running());
+    evfi_task_set_container(&group->container, evfi_task_running());
     if (group->executor != cx->executor)
         move(group, cx->executor);
     evfi_waker_update(&group->waker, &cx->waker);

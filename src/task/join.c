@@ -22,8 +22,7 @@ task_join_poll(evf_future *self, evf_context *cx)
     evf_task *task = join->task;
 
     if (!task->ended) {
-        evfi_task_set_container(
-            &task->handle.container, evfi_task_running());
+        evfi_task_set_container(&task->handle.container, evfi_task_running());
         evfi_waker_update(&task->handle.waker, &cx->waker);
         if (cx->request != 0)
             evfi_task_request(task, cx->request);

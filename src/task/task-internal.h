@@ -30,9 +30,9 @@ struct evf_task {
     struct evfi_counted counted; /* first: evfi_counted_clone() knows it */
     uint8_t kind;
     bool queued;
-    bool ended;     /* the future is gone, or is being dropped */
-    bool running;   /* the future is being polled or dropped */
-    bool doomed;    /* is to end when what is running inside it returns */
+    bool ended;   /* the future is gone, or is being dropped */
+    bool running; /* the future is being polled or dropped */
+    bool doomed;  /* is to end when what is running inside it returns */
     bool daemon;
     bool polled;    /* the future's, for the await rule */
     int request;    /* a cancel request, or 0 */
@@ -62,8 +62,8 @@ struct evf_task {
 extern const evf_waker_ops evfi_task_waker_ops;
 
 /* A task of one reference, or NULL. */
-evf_task *evfi_task_new(
-    evf_executor *executor, evf_future *future, enum evfi_task_kind kind);
+evf_task *evfi_task_new(evf_executor *executor, evf_future *future,
+    enum evfi_task_kind kind);
 
 /* Frees its memory. */
 void evfi_task_release(evf_task *task);
@@ -126,8 +126,7 @@ evfi_task_poll(evf_task *task, evf_context *cx, intptr_t *result,
 static inline void
 evfi_task_context(evf_context *cx, evf_executor *on)
 {
-    evfi_context_init_root(cx, &(evf_waker){&evfi_task_waker_ops, NULL}, on,
-        0);
+    evfi_context_init_root(cx, &(evf_waker){&evfi_task_waker_ops, NULL}, on, 0);
 }
 
 /*
@@ -153,8 +152,8 @@ void evfi_task_set_container(evf_task **slot, evf_task *task);
 void evfi_task_end_doomed(void);
 
 /* The future ended by itself and is dropped: whoever asks gets the result. */
-void evfi_task_deliver(
-    evf_task *task, intptr_t result, void (*dispose)(void *result));
+void evfi_task_deliver(evf_task *task, intptr_t result,
+    void (*dispose)(void *result));
 
 /* The executor goes: drops the future, and tells whoever asks -ESHUTDOWN. */
 void evfi_task_shutdown(evf_task *task);

@@ -9,8 +9,8 @@
 #include "task/task-internal.h"
 
 evf_task *
-evfi_task_new(
-    evf_executor *executor, evf_future *future, enum evfi_task_kind kind)
+evfi_task_new(evf_executor *executor, evf_future *future,
+    enum evfi_task_kind kind)
 {
     evf_task *task = evfi_new(sizeof(*task));
 

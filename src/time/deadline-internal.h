@@ -19,8 +19,8 @@ struct evfi_deadline {
 EVFI_OP_FITS(struct evfi_deadline);
 
 /* The constructor: takes the child, on failure too. */
-evf_future *evfi_deadline_new(
-    evf_op *op, const evf_future_ops *ops, uint64_t ms, evf_future *child);
+evf_future *evfi_deadline_new(evf_op *op, const evf_future_ops *ops,
+    uint64_t ms, evf_future *child);
 
 /* The request that the deadline makes: 0 before, -ETIMEDOUT once it is over. */
 static inline int
@@ -32,8 +32,8 @@ evfi_deadline_request(const struct evfi_deadline *deadline)
 }
 
 /* Polls the child, which sees `request` in the place of the context's. */
-enum evf_poll evfi_deadline_poll(
-    struct evfi_deadline *deadline, evf_context *cx, int request);
+enum evf_poll evfi_deadline_poll(struct evfi_deadline *deadline,
+    evf_context *cx, int request);
 
 void evfi_deadline_drop(evf_future *self);
 void evfi_deadline_visit(evf_future *self, evf_visit_fn *fn, void *arg);

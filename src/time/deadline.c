@@ -8,8 +8,8 @@
 #include "core/future-internal.h"
 
 evf_future *
-evfi_deadline_new(
-    evf_op *op, const evf_future_ops *ops, uint64_t ms, evf_future *child)
+evfi_deadline_new(evf_op *op, const evf_future_ops *ops, uint64_t ms,
+    evf_future *child)
 {
     struct evfi_deadline *d = evfi_op_claim(op, ops);
 
@@ -40,11 +40,11 @@ poll_child(struct evfi_deadline *d, evf_context *cx, int request,
     enum evf_poll poll;
 
     if (request == cx->request)
-        return evf_future_poll_child(
-            d->child, cx, &d->op.polled, result, dispose);
+        return evf_future_poll_child(d->child, cx, &d->op.polled, result,
+            dispose);
     evfi_context_derive(&inner, cx, request);
-    poll = evf_future_poll_child(
-        d->child, &inner, &d->op.polled, result, dispose);
+    poll = evf_future_poll_child(d->child, &inner, &d->op.polled, result,
+        dispose);
     evfi_context_settle(&inner, cx);
     return poll;
 }

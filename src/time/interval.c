@@ -14,8 +14,8 @@ struct tick {
 EVFI_OP_FITS(struct tick);
 
 int
-evf_interval_init(
-    evf_interval *interval, uint64_t ms, enum evf_interval_policy policy)
+evf_interval_init(evf_interval *interval, uint64_t ms,
+    enum evf_interval_policy policy)
 {
     if (interval == NULL)
         return -EINVAL;

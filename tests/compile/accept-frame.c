@@ -79,8 +79,8 @@ text_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-const evf_frame_ops text_ops = EVF_FRAME_OPS(
-    struct text, text_run, .dispose = free);
+const evf_frame_ops text_ops = EVF_FRAME_OPS(struct text, text_run,
+    .dispose = free);
 
 /* Control flow is ordinary, around awaits and in EVF_FINALLY. */
 static enum evf_poll

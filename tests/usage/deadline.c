@@ -31,8 +31,9 @@ handshake_run(evf_future *self, evf_context *cx)
     EVF_BEGIN(self, cx);
     EVF_AWAIT(h->result, evf_read(&h->op[0], h->peer, h->buf, sizeof(h->buf)));
     if (h->result < 0) {
-        EVF_AWAIT(n, evf_shield(&h->op[0], 500,
-            evf_write_all(&h->op[1], h->peer, "bye", 3)));
+        EVF_AWAIT(n,
+            evf_shield(&h->op[0], 500,
+                evf_write_all(&h->op[1], h->peer, "bye", 3)));
         h->said_goodbye = n == 3;
     }
     EVF_RETURN(h->result);
@@ -40,8 +41,8 @@ handshake_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops handshake_ops =
-    EVF_FRAME_OPS(struct handshake, handshake_run);
+static const evf_frame_ops handshake_ops = EVF_FRAME_OPS(struct handshake,
+    handshake_run);
 
 struct flow {
     evf_frame frame;
@@ -69,13 +70,16 @@ flow_run(evf_future *self, evf_context *cx)
     const char *item;
 
     EVF_BEGIN(self, cx);
-    EVF_AWAIT(n, evf_timeout(&f->op[0], 2000 /* ms */,
-        handshake(&f->handshake, f->peer)));
+    EVF_AWAIT(n,
+        evf_timeout(&f->op[0], 2000 /* ms */,
+            handshake(&f->handshake, f->peer)));
     assert(n == -ETIMEDOUT);
 
-    EVF_TRY(n, evf_select(&f->op[0], &f->which, 2, (evf_future *[]){
-        evf_read(&f->op[1], f->peer, f->buf, sizeof(f->buf)),
-        evf_channel_recv(&f->op[2], f->inbox) }));
+    EVF_TRY(n,
+        evf_select(&f->op[0], &f->which, 2,
+            (evf_future *[]){evf_read(&f->op[1], f->peer, f->buf,
+                                 sizeof(f->buf)),
+                evf_channel_recv(&f->op[2], f->inbox)}));
     assert(f->which == 1);
     item = (const char *)n;
     EVF_RETURN(strcmp(item, "letter"));

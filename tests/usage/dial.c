@@ -42,7 +42,8 @@ static evf_future *
 resolve(struct evdns_base *dns, const char *host, const char *port)
 {
     struct evutil_addrinfo hints = {.ai_family = AF_INET,
-        .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
+        .ai_socktype = SOCK_STREAM,
+        .ai_protocol = IPPROTO_TCP};
     evf_completer *c = evf_completer_new(free_addresses);
 
     if (c == NULL)
@@ -79,8 +80,8 @@ dial_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops dial_ops =
-    EVF_FRAME_OPS(struct dial, dial_run, .dispose = evf_socket_dispose);
+static const evf_frame_ops dial_ops = EVF_FRAME_OPS(struct dial, dial_run,
+    .dispose = evf_socket_dispose);
 
 static evf_future *
 dial(void *storage, struct evdns_base *dns, const char *host, const char *port)
@@ -142,8 +143,7 @@ dial_from_a_callback(struct session *s, const char *host, uint64_t limit_ms)
     s->result = 0;
     s->host = host;
     s->limit_ms = limit_ms;
-    event_base_once(base, -1, EV_TIMEOUT, on_timer, s,
-        &(struct timeval){0, 0});
+    event_base_once(base, -1, EV_TIMEOUT, on_timer, s, &(struct timeval){0, 0});
     do
         event_base_loop(base, EVLOOP_ONCE);
     while (s->result == 0);
@@ -197,8 +197,8 @@ main(void)
     snprintf(s.port, sizeof(s.port), "%d", ntohs(service.sin_port));
     server = evdns_add_server_port_with_base(base, udp, 0, on_question, &s);
     s.dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    assert(evdns_base_nameserver_sockaddr_add(s.dns,
-               (struct sockaddr *)&names, sizeof(names), 0) == 0);
+    assert(evdns_base_nameserver_sockaddr_add(s.dns, (struct sockaddr *)&names,
+               sizeof(names), 0) == 0);
 
     assert(dial_from_a_callback(&s, "here.test", 20000) == 1);
     assert(dial_from_a_callback(&s, "127.0.0.1", 20000) == 1);

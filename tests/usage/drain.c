@@ -47,8 +47,8 @@ connection_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops connection_ops =
-    EVF_FRAME_OPS(struct connection, connection_run);
+static const evf_frame_ops connection_ops = EVF_FRAME_OPS(struct connection,
+    connection_run);
 
 static evf_future *
 connection(evf_socket *peer)
@@ -82,8 +82,8 @@ acceptor_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops acceptor_ops =
-    EVF_FRAME_OPS(struct acceptor, acceptor_run);
+static const evf_frame_ops acceptor_ops = EVF_FRAME_OPS(struct acceptor,
+    acceptor_run);
 
 static evf_future *
 acceptor(struct server *s)
@@ -163,8 +163,8 @@ main(void)
 
     assert(evf_listen(&s.listener, executor, (struct sockaddr *)&any,
                sizeof(any), 0) == 0);
-    s.connections = evf_group_new(&(evf_group_options){.max_running = 2,
-        .keep_going = true, .open = true});
+    s.connections = evf_group_new(&(
+        evf_group_options){.max_running = 2, .keep_going = true, .open = true});
     s.sigterm = evsignal_new(base, SIGTERM, on_sigterm, &s);
     s.too_late = evtimer_new(base, on_too_late, &s);
     event_add(s.sigterm, NULL);

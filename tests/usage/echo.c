@@ -8,26 +8,26 @@
 #include <evfuture.h>
 
 struct echo {
-    evf_frame   frame;                  /* first: a future, and where it is suspended */
-    evf_socket *peer;                   /* arguments, and locals that outlive an await */
-    evf_op      op;                     /* storage of the operation being awaited */
-    char        buf[4096];
+    evf_frame frame;  /* first: a future, and where it is suspended */
+    evf_socket *peer; /* arguments, and locals that outlive an await */
+    evf_op op;        /* storage of the operation being awaited */
+    char buf[4096];
 };
 
 static enum evf_poll
 echo_run(evf_future *self, evf_context *cx)
 {
     struct echo *e = evf_frame_of(self, struct echo);
-    intptr_t n;                         /* not kept across an await */
+    intptr_t n; /* not kept across an await */
 
     EVF_BEGIN(self, cx);
     for (;;) {
         EVF_TRY(n, evf_read(&e->op, e->peer, e->buf, sizeof(e->buf)));
         if (n == 0)
-            EVF_RETURN(0);              /* end of file */
+            EVF_RETURN(0); /* end of file */
         EVF_TRY(n, evf_write_all(&e->op, e->peer, e->buf, (size_t)n));
     }
-    EVF_FINALLY;                        /* once: return, error, cancellation, drop */
+    EVF_FINALLY; /* once: return, error, cancellation, drop */
     evf_socket_close(e->peer);
     EVF_END;
 }
@@ -35,7 +35,7 @@ echo_run(evf_future *self, evf_context *cx)
 static const evf_frame_ops echo_ops = EVF_FRAME_OPS(struct echo, echo_run);
 
 static evf_future *
-echo(evf_socket *peer)                  /* takes peer, on failure too */
+echo(evf_socket *peer) /* takes peer, on failure too */
 {
     struct echo *e = evf_frame_init(NULL, &echo_ops);
 
@@ -69,8 +69,8 @@ client_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops client_ops =
-    EVF_FRAME_OPS(struct client, client_run);
+static const evf_frame_ops client_ops = EVF_FRAME_OPS(struct client,
+    client_run);
 
 int
 main(void)

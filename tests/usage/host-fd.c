@@ -51,8 +51,8 @@ frame_reader_run(evf_future *self, evf_context *cx)
     EVF_END;
 }
 
-static const evf_frame_ops frame_reader_ops =
-    EVF_FRAME_OPS(struct frame_reader, frame_reader_run);
+static const evf_frame_ops frame_reader_ops = EVF_FRAME_OPS(struct frame_reader,
+    frame_reader_run);
 
 struct host {
     int fds[2];
@@ -89,7 +89,8 @@ main(void)
     struct event *watcher;
 
     assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, h.fds) == 0);
-    h.writer = event_new(base, h.fds[1], EV_WRITE | EV_PERSIST, on_writable, &h);
+    h.writer = event_new(base, h.fds[1], EV_WRITE | EV_PERSIST, on_writable,
+        &h);
     watcher = event_new(base, h.fds[0], EV_READ | EV_PERSIST, on_readable, &h);
     event_add(h.writer, NULL);
     event_add(watcher, NULL);

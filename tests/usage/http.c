@@ -166,14 +166,14 @@ serve(struct event_base *base, void (*cb)(struct evhttp_request *, void *),
     void *arg, unsigned short *port)
 {
     struct evhttp *http = evhttp_new(base);
-    struct evhttp_bound_socket *bound =
-        evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
+    struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(http,
+        "127.0.0.1", 0);
     struct sockaddr_in address;
     socklen_t length = sizeof(address);
 
     assert(bound != NULL);
-    getsockname(evhttp_bound_socket_get_fd(bound),
-        (struct sockaddr *)&address, &length);
+    getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address,
+        &length);
     *port = ntohs(address.sin_port);
     evhttp_set_gencb(http, cb, arg);
     return http;
@@ -182,8 +182,8 @@ serve(struct event_base *base, void (*cb)(struct evhttp_request *, void *),
 static struct evhttp_connection *
 ask(struct event_base *base, unsigned short port)
 {
-    struct evhttp_connection *c =
-        evhttp_connection_base_new(base, NULL, "127.0.0.1", port);
+    struct evhttp_connection *c = evhttp_connection_base_new(base, NULL,
+        "127.0.0.1", port);
 
     evhttp_make_request(c, evhttp_request_new(on_answer, NULL), EVHTTP_REQ_GET,
         "/outer");
