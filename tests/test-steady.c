@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/context-internal.h"
+
 /*
  * Counts that repeat, over a thousand round trips of an echo in its steady
  * state: system calls, allocations, polls and wakes.
@@ -201,7 +203,8 @@ START_TEST(a_thousand_round_trips_poll_no_more_than_they_wake)
     evf_task_detach(evf_spawn(executor, evf_poll_fn(NULL, poll_counted, &e)));
     trips(fd, TRIPS);
     ck_assert_uint_le(polls, wakes + 1);
-    ck_assert_uint_eq(wakes, TRIPS);
+    if (!evfi_stress) /* which wakes at each await */
+        ck_assert_uint_eq(wakes, TRIPS);
     close(fd);
     run();
 }
