@@ -185,10 +185,16 @@ host_is_done(void)
     return false;
 }
 
+bool
+work_is_queued(void)
+{
+    return executor->head != NULL;
+}
+
 void
 settle(void)
 {
-    while (executor->head != NULL)
+    while (work_is_queued())
         ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
 }
 

@@ -75,7 +75,8 @@ void host_calls(void (*fn)(void *arg), void *arg);
 /* Whether nothing holds the loop, so that dispatch would return, in a while. */
 bool host_is_done(void);
 
-/* Runs turns until nothing is queued, however long that takes. */
+/* Whether a task is queued; runs turns until none is, as long as that takes. */
+bool work_is_queued(void);
 void settle(void);
 
 /* A base with so many priorities, and the case's executor on it. */

@@ -347,7 +347,7 @@ END_TEST
 static void
 gives_up(struct actor *self)
 {
-    if (self->polls % 3000000 == 0)
+    if (self->polls % 1000000 == 0)
         event_base_loopbreak(base);
 }
 

@@ -41,7 +41,7 @@ END_TEST
 
 START_TEST(real_futures_are_neither_null_nor_errors)
 {
-    struct leaf l;
+    struct leaf l = {0};
 
     ck_assert(evfi_future_is_real(&l.future));
     ck_assert(evfi_future_is_real((void *)1));

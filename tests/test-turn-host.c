@@ -177,7 +177,7 @@ END_TEST
 
 START_TEST(nonblock_returns_to_a_host_that_pumps) /* L8 */
 {
-    unsigned patience = 3000000;
+    unsigned patience = 1000000;
     struct actor a = {.again = true, .acts = gives_up, .arg = &patience};
     evf_task *task = evf_spawn(executor, actor(&a));
     unsigned first;

@@ -28,11 +28,15 @@ enum {
     TASKS = 1000
 };
 
-/* What is a result, and how much is run in vain before a loop is given up. */
+/*
+ * What is a result; and when a loop is given up: after so much work, or so many
+ * runs of the host's event, or calls of the loop, without any.
+ */
 #define WORK_GOAL 300u
 #define HOST_GOAL 20u
-#define CALLS     1000u
-#define PATIENCE  6000u
+#define WORK_MAX  6000u
+#define PATIENCE  10000u
+#define CALLS     1000000u
 
 struct cell {
     int priorities;
@@ -58,7 +62,9 @@ struct side {
 
 static struct world {
     struct cell cell;
-    unsigned ticks, limit, work, hosted;
+    unsigned work, hosted;
+    unsigned vain;  /* runs of the host's event since there was work */
+    unsigned limit; /* the work at which a call of the loop is broken off */
     int host_fds[2], fds[2];
     struct event *host;
     struct side sides[2];
@@ -68,17 +74,11 @@ static struct world {
 } world;
 
 static void
-tick(void)
-{
-    if (++world.ticks == world.limit)
-        event_base_loopbreak(base);
-}
-
-static void
 did_work(void)
 {
-    world.work++;
-    tick();
+    world.vain = 0;
+    if (++world.work == world.limit)
+        event_base_loopbreak(base);
 }
 
 static void
@@ -88,7 +88,8 @@ on_host(evutil_socket_t fd, short what, void *arg)
     (void)what;
     (void)arg;
     world.hosted++;
-    tick();
+    if (++world.vain == PATIENCE)
+        event_base_loopbreak(base);
 }
 
 static int
@@ -279,29 +280,42 @@ satisfied(void)
         (world.host == NULL || world.hosted >= HOST_GOAL);
 }
 
+/* Whether each call of the loop returns by itself. */
+static bool
+loop_returns(bool pumped)
+{
+    unsigned calls = 0;
+
+    while (calls < CALLS && world.work < WORK_MAX && !satisfied()) {
+        unsigned work = world.work;
+
+        world.vain = 0;
+        world.limit = pumped ? UINT32_MAX : work + WORK_MAX;
+        ck_assert_int_ge(event_base_loop(base, world.cell.flags), 0);
+        if (event_base_got_break(base))
+            return false;
+        calls = world.work != work ? 0 : calls + 1;
+    }
+    return true;
+}
+
 static struct outcome
 try_cell(const struct cell *cell, bool plain)
 {
-    struct outcome outcome = {.returned = true};
+    struct outcome outcome = {0};
+    /* A host that pumps gets its loop back after a time, not a number. */
+    bool pumped = !plain && cell->work == YIELDER && cell->host == NONE &&
+        cell->flags == EVLOOP_NONBLOCK;
 
     begin(cell, plain);
-    /* A host that pumps gets its loop back after a time, not a number. */
-    world.limit = PATIENCE;
-    if (!plain && cell->work == YIELDER && cell->host == NONE &&
-        cell->flags == EVLOOP_NONBLOCK)
-        world.limit = UINT32_MAX;
-    for (unsigned i = 0; i < CALLS && !satisfied() && outcome.returned; i++) {
-        world.ticks = 0;
-        ck_assert_int_ge(event_base_loop(base, cell->flags), 0);
-        outcome.returned = !event_base_got_break(base);
-    }
+    outcome.returned = loop_returns(pumped);
     outcome.worked = world.work >=
         (cell->work == QUEUED ? (unsigned)TASKS : WORK_GOAL);
     outcome.hosted = cell->host == NONE || world.hosted >= HOST_GOAL;
     end(plain);
 
     begin(cell, plain);
-    world.limit = PATIENCE;
+    world.limit = WORK_MAX;
     event_base_loopexit(base, NULL);
     ck_assert_int_ge(event_base_dispatch(base), 0);
     outcome.exited = event_base_got_exit(base) && !event_base_got_break(base);

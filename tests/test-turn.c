@@ -124,6 +124,7 @@ pass(void)
     static unsigned passes;
 
     ck_assert_uint_lt(passes++, 10000);
+    ck_assert(work_is_queued());
     ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
 }
 

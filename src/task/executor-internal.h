@@ -85,10 +85,10 @@ void evfi_executor_activate(evf_executor *executor);
 
 /* Sees to a turn, because something was queued or a deadline has passed. */
 static inline void
-evfi_executor_schedule(evf_executor *executor)
+evfi_executor_schedule(evf_executor *on)
 {
-    if (!executor->turning && !executor->scheduled && !executor->closing)
-        evfi_executor_activate(executor);
+    if (!on->turning && !on->scheduled && !on->closing)
+        evfi_executor_activate(on);
 }
 
 /* The same for a spawn, when the host may still be setting its base up. */
