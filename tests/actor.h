@@ -82,15 +82,4 @@ void settle(void);
 /* A base with so many priorities, and the case's executor on it. */
 void use_priorities(int n);
 
-/*
- * Whether libevent lets an event be internal. Without that the library works,
- * but its timers and descriptors count as the host's do, and so hold dispatch
- * and end a pass. Cases about those counts do not apply then.
- */
-#ifdef HAVE_EVLIST_INTERNAL
-#define INTERNAL_EVENTS true
-#else
-#define INTERNAL_EVENTS false
-#endif
-
 #endif

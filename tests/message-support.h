@@ -71,6 +71,20 @@ udp(struct sockaddr_in *address)
     return fd;
 }
 
+/*
+ * One that takes datagrams from itself alone: those of others are refused, and
+ * nobody else gets its port.
+ */
+static inline int
+refusing_udp(struct sockaddr_in *address)
+{
+    int fd = udp(address);
+
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)address, sizeof(*address)),
+        0);
+    return fd;
+}
+
 /* A name that the kernel has chosen. */
 static inline socklen_t
 autobind(int fd, struct sockaddr_un *address)

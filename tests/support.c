@@ -137,15 +137,13 @@ host_events(void)
 void
 run(void)
 {
-    if (executor == NULL) {
-        ck_assert_int_ge(event_base_dispatch(base), 0);
-        return;
-    }
-    while (host_events() > 0 || executor->head != NULL) {
+    while (executor != NULL && (host_events() > 0 || executor->head != NULL)) {
         ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
         if (event_base_got_break(base) || event_base_got_exit(base))
             return;
     }
+    if (executor == NULL) /* also if that has freed it */
+        ck_assert_int_ge(event_base_dispatch(base), 0);
 }
 #endif
 

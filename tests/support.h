@@ -50,6 +50,17 @@ extern char misuse_message[256];
         misuses = 0;                                                           \
     } while (0)
 
+/*
+ * Whether libevent lets an event be internal. Without that the library works,
+ * but its timers and descriptors count as the host's do, and so hold dispatch
+ * and end a pass. Cases about those counts do not apply then.
+ */
+#ifdef HAVE_EVLIST_INTERNAL
+#define INTERNAL_EVENTS true
+#else
+#define INTERNAL_EVENTS false
+#endif
+
 /* Runs the loop until nothing holds it; `passes` passes without blocking. */
 void run(void);
 void run_passes(unsigned passes);

@@ -73,6 +73,7 @@ void gift_end(intptr_t result);
 /* The tables, each ended by a row without a name. */
 extern const struct row core_rows[];
 extern const struct row task_rows[];
+extern const struct row bridge_rows[];
 extern const struct row socket_rows[];
 extern const struct row stream_rows[];
 

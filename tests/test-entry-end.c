@@ -40,7 +40,7 @@ START_TEST(map_grows_with_the_numbers_of_the_fds) /* F28 */
     static const int numbers[] = {63, 64, 200, 900};
     struct hand h = {0};
     char buf[8];
-    evf_socket *sockets[4];
+    evf_socket *sockets[4], *again = NULL;
     int peers[4], fds[2];
 
     for (int i = 0; i < 4; i++) {
@@ -56,6 +56,7 @@ START_TEST(map_grows_with_the_numbers_of_the_fds) /* F28 */
         sockets[i] = adopt(numbers[i]);
     }
     for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(evf_socket_new(&again, executor, numbers[i]), -EEXIST);
         grasp(&h, evf_read(&h.op, sockets[i], buf, sizeof(buf)));
         ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
         say(peers[i], "x");

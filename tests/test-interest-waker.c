@@ -205,10 +205,12 @@ remove_while_shutting_down(void *arg)
 {
     struct again *again = arg;
     evf_interest late = {0};
+    evf_socket *socket = NULL;
 
     evf_interest_remove(again->interest);
     ck_assert_int_eq(add(again->fd, &late, EVF_READABLE, &again->probe->waker),
         -ESHUTDOWN);
+    ck_assert_int_eq(evf_socket_new(&socket, executor, again->fd), -ESHUTDOWN);
 }
 
 START_TEST(waker_of_a_shutdown_removes_a_neighbour_and_cannot_add) /* F16 */

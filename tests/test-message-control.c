@@ -313,11 +313,10 @@ START_TEST(error_queue_is_not_waited_for)
     struct sockaddr_in here, dead;
     struct letter l;
     char buf[8] = "";
-    int fd = udp(&here), refuser = udp(&dead), on = 1;
+    int fd = udp(&here), refuser = refusing_udp(&dead), on = 1;
     evf_socket *socket = adopt(fd);
     struct hand h = {0};
 
-    close(refuser);
     ck_assert_int_eq(setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)),
         0);
     grasp(&h, evf_recvmsg(&h.op, socket, letter(&l, buf, 8), MSG_ERRQUEUE));
@@ -335,6 +334,7 @@ START_TEST(error_queue_is_not_waited_for)
     ck_assert_str_eq(buf, "lost");
     ck_assert_int_eq(l.message.msg_flags & MSG_ERRQUEUE, MSG_ERRQUEUE);
     ck_assert_uint_eq(l.address.in.sin_port, dead.sin_port);
+    close(refuser);
     evf_socket_close(socket);
 #endif
 }

@@ -182,10 +182,9 @@ START_TEST(message_that_is_refused_says_so)
     struct sockaddr_in here, dead;
     struct letter l;
     static char large[70000];
-    int fd = udp(&here), refuser = udp(&dead);
+    int fd = udp(&here), refuser = refusing_udp(&dead);
     evf_socket *socket = adopt(fd);
 
-    close(refuser);
     letter(&l, large, sizeof(large));
     l.message.msg_name = &dead;
     l.message.msg_namelen = sizeof(dead);
@@ -199,6 +198,7 @@ START_TEST(message_that_is_refused_says_so)
     ck_assert_int_eq(finish_now(
                          evf_recvmsg(NULL, socket, letter(&l, large, 1), 0)),
         -ECONNREFUSED);
+    close(refuser);
     evf_socket_close(socket);
 }
 END_TEST

@@ -119,6 +119,7 @@ START_TEST(callbacks_fire_once_with_what_occurred)
                          &writer.waker),
         0);
     ck_assert_uint_ne(r.event.id, w.event.id);
+    ck_assert_uint_eq(socket->entry.hint, 0); /* they have seen EAGAIN */
     pass();
     ck_assert_uint_eq(reader.wakes, 0);
     ck_assert_uint_eq(writer.wakes, 1);

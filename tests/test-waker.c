@@ -336,8 +336,41 @@ START_TEST(waking_after_completion_drop_executor_and_base_is_harmless)
 }
 END_TEST
 
-TEST_MAIN("waker", zeroed_waker_wakes_nobody,
-    clone_is_another_waker_of_the_same_task,
+/* A waker whose clone is code that empties the slot it is meant for. */
+static evf_waker emptied;
+
+static void *
+emptying_clone(void *data)
+{
+    evf_waker_drop(&emptied);
+    return data;
+}
+
+static void
+leave_it(void *data)
+{
+    (void)data;
+}
+
+static const evf_waker_ops emptying_ops = {emptying_clone, leave_it, leave_it,
+    leave_it};
+
+/* F12 */
+START_TEST(update_whose_clone_empties_the_slot_drops_it_once)
+{
+    struct probe probe;
+    evf_waker waker = {&emptying_ops, &probe};
+
+    probe_init(&probe);
+    emptied = evf_waker_clone(&probe.waker);
+    evf_waker_update(&emptied, &waker);
+    ck_assert_int_eq(probe_live(&probe), 0);
+    ck_assert(evf_waker_will_wake(&emptied, &waker));
+}
+END_TEST
+
+TEST_MAIN("waker", update_whose_clone_empties_the_slot_drops_it_once,
+    zeroed_waker_wakes_nobody, clone_is_another_waker_of_the_same_task,
     wake_gives_up_the_clone_and_empties_it, drop_empties_the_waker,
     update_with_a_waker_of_the_same_task_does_not_clone,
     update_replaces_the_waker_of_another_task,

@@ -19,7 +19,9 @@ EVF_C_BEGIN
  *
  * A file descriptor of the program's is armed in libevent exactly while somebody
  * waits for it, since its close would go unseen: end the wait before closing.
- * Host events on the same descriptor go on working unchanged.
+ * Host events on the same descriptor go on working unchanged, with one exception
+ * of libevent's making: an edge-triggered event that is added while a wait is
+ * pending is served level-triggered until it is added anew. It misses nothing.
  */
 #define EVF_READABLE (1u << 0) /* a read would not block; also EOF and errors */
 #define EVF_WRITABLE (1u << 1) /* a write would not block; also errors */
@@ -71,7 +73,8 @@ EVF_API void evf_interest_remove(evf_interest *interest);
 
 /*
  * Awaits any of `signals` on a file descriptor of the program's, for a protocol
- * that reads and writes by itself. `executor` NULL means the context's.
+ * that reads and writes by itself. `executor` NULL means the context's; another
+ * one must live until the first poll.
  *
  * Returns: the future: the signals that occurred. Its errors are those of
  *   evf_reactor_add_io_event_interest(), and -ENOTSUP without an executor. NULL

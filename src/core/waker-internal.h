@@ -65,11 +65,13 @@ evfi_waker_drop(evf_waker *slot)
 static inline void
 evfi_waker_update(evf_waker *slot, const evf_waker *waker)
 {
-    evf_waker old = *slot;
+    evf_waker clone, old;
 
-    if (evf_waker_will_wake(&old, waker))
+    if (evf_waker_will_wake(slot, waker))
         return;
-    *slot = evfi_waker_clone(waker);
+    clone = evfi_waker_clone(waker);
+    old = *slot; /* only now: cloning may be code that empties it */
+    *slot = clone;
     evfi_waker_drop(&old);
 }
 
