@@ -18,6 +18,7 @@ unit_tests = \
 	tests/test-dump \
 	tests/test-end \
 	tests/test-end-container \
+	tests/test-end-maker \
 	tests/test-end-matrix \
 	tests/test-entry \
 	tests/test-entry-end \
@@ -111,6 +112,7 @@ tests_fuzz_SOURCES = \
 	tests/fuzz.c
 
 tests_sweep_SOURCES = \
+	tests/sweep-bridge.c \
 	tests/sweep-core.c \
 	tests/sweep-row.h \
 	tests/sweep-run.c \

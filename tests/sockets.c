@@ -317,14 +317,6 @@ drain(int fd)
     return total;
 }
 
-void
-pass(void)
-{
-    ck_assert_int_ge(event_base_loop(base,
-                         EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY),
-        0);
-}
-
 static void
 on_bell(evutil_socket_t fd, short what, void *arg)
 {
@@ -345,6 +337,13 @@ pass_once(void)
                              EVLOOP_NO_EXIT_ON_EMPTY),
         0);
     event_free(bell);
+}
+
+void
+pass(void)
+{
+    for (int i = 0; i < 8; i++)
+        pass_once();
 }
 
 void

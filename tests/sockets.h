@@ -99,7 +99,7 @@ int add(int fd, evf_interest *interest, uint32_t signals,
 bool readable(int fd);
 void until_readable(int fd);
 
-/* Passes through the loop until nothing is active, whatever holds it. */
+/* Passes through the loop, more than anything here needs. */
 void pass(void);
 
 /* One pass through the loop. */

@@ -61,6 +61,24 @@ START_TEST(armed_by_the_first_wait_and_stays_armed)
 }
 END_TEST
 
+START_TEST(task_that_waits_has_its_socket_armed)
+{
+    char buf[8];
+    int peer;
+    evf_socket *socket = adopt_pair(&peer);
+    evf_task *task = evf_spawn(executor,
+        evf_read(NULL, socket, buf, sizeof(buf)));
+
+    run_passes(2);
+    assert_armed(socket, EVF_READABLE);
+    say(peer, "x");
+    run();
+    evf_task_free(task);
+    evf_socket_close(socket);
+    close(peer);
+}
+END_TEST
+
 START_TEST(disarmed_when_it_occurs_with_nobody_waiting)
 {
     struct hand h = {0};
@@ -367,6 +385,7 @@ START_TEST(wait_of_the_programs_uses_the_entry_of_a_socket)
 END_TEST
 
 TEST_MAIN("entry", armed_by_the_first_wait_and_stays_armed,
+    task_that_waits_has_its_socket_armed,
     disarmed_when_it_occurs_with_nobody_waiting,
     ready_twice_before_the_reader_runs_is_one_wake,
     writable_is_armed_only_after_eagain, both_directions_share_one_event,
