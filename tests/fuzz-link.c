@@ -179,7 +179,9 @@ link_contains(const struct fuzz_root *root)
         for (unsigned n = 0; outer != NULL && n < FUZZ_ROOTS; n++) {
             if (outer == root)
                 return true;
-            outer = outer->link != NULL ? outer->link->container : NULL;
+            if (outer->dropped || outer->link == NULL)
+                break;
+            outer = outer->link->container;
         }
     }
     return false;

@@ -12,10 +12,19 @@
  * anything else is polled.
  */
 
+/* Its future is gone. What it has made may run on, but nothing of it does. */
+static bool
+is_over(const evf_task *task)
+{
+    return task->ended && !task->running;
+}
+
 /* Who last polled the join or the group that the task is awaited through. */
 static evf_task *
 container_of(const evf_task *task)
 {
+    if (is_over(task))
+        return NULL;
     if (task->kind == EVFI_TASK_JOINED)
         return task->handle.container;
     if (task->kind == EVFI_TASK_CHILD && task->group != NULL)
@@ -158,8 +167,7 @@ evfi_task_end(evf_task *task)
     struct evfi_running running;
     evf_future *future = task->future;
 
-    /* What it made, and others await, may run on after its end. */
-    if (task->ended && !task->running)
+    if (is_over(task))
         return 0;
     if (evfi_task_is_running(task))
         return doom(task);
