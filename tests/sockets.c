@@ -432,7 +432,13 @@ finish_now(evf_future *future)
 static void *
 trap_clone(void *data)
 {
-    ((struct trap *)data)->live++;
+    struct trap *trap = data;
+    void (*act)(void *arg) = trap->on_clone;
+
+    trap->live++;
+    trap->on_clone = NULL;
+    if (act != NULL)
+        act(trap->arg);
     return data;
 }
 

@@ -142,6 +142,7 @@ intptr_t finish_now(evf_future *future);
 struct trap {
     evf_waker waker;
     void (*act)(void *arg);
+    void (*on_clone)(void *arg); /* at its first clone; NULL at first */
     void *arg;
     unsigned wakes;
     int live; /* clones that are out */

@@ -136,14 +136,6 @@ at_rest(void)
 }
 
 static void
-on_nothing(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    (void)arg;
-}
-
-static void
 pass_once(void)
 {
     int flags = EVLOOP_ONCE | EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY;
@@ -151,20 +143,33 @@ pass_once(void)
     EXPECT(event_base_loop(base, flags) >= 0);
 }
 
-/* While something is active behind the tick, the clock does not jump. */
+static bool
+always(evf_reactor *reactor)
+{
+    (void)reactor;
+    return true;
+}
+
+/* A clock that stands still does not jump while it is told of more to do. */
 void
 sweep_settle(void)
 {
-    struct event *still = event_new(base, -1, 0, on_nothing, NULL);
+    static struct evfi_reactor_owner busy;
+    const struct evfi_reactor_owner *owner = NULL;
     unsigned passes = 0;
 
-    event_priority_set(still, 1);
+    if (executor != NULL) {
+        owner = executor->reactor.owner;
+        busy = *owner;
+        busy.busy = always;
+        executor->reactor.owner = &busy;
+    }
     while (!at_rest()) {
-        event_active(still, EV_TIMEOUT, 1);
         pass_once();
         EXPECT(++passes < PASSES_MAX);
     }
-    event_free(still);
+    if (executor != NULL)
+        executor->reactor.owner = owner;
 }
 
 /* A clock that stands still may come to a deadline in several jumps. */
@@ -180,17 +185,12 @@ sweep_look(bool (*seen)(const void *arg), const void *arg)
     return true;
 }
 
-/*
- * The clock stands still, so that a timer rings in a pass with nothing else to
- * do; that can be told from others where there is a priority below the tick's.
- */
+/* Its clock stands still, so that a timer rings when there is nothing else. */
 static void
 make_executor(void)
 {
     /* The first run of a case does without the case's own. */
     EXPECT(evf_executor_free(executor) == 0);
-    if (event_base_get_npriorities(base) == 1)
-        EXPECT(event_base_priority_init(base, 2) == 0);
     blocks_before = heap_blocks();
     fds_before = fds_open();
     executor = evf_executor_new(base);

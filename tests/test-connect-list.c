@@ -123,7 +123,31 @@ START_TEST(attempt_that_fails_later_is_followed_by_the_next)
 }
 END_TEST
 
-TEST_MAIN("connect-list", first_address_of_a_list_that_accepts,
+START_TEST(executor_that_goes_ends_the_list) /* F23 */
+{
+    struct crowded c;
+    struct sockaddr_in live;
+    struct addrinfo list[2];
+    struct hand h = {0};
+    int listener = listening(&live), fd;
+
+    crowd(&c);
+    entry(&list[0], &c.address, sizeof(c.address), SOCK_STREAM, &list[1]);
+    entry(&list[1], &live, sizeof(live), SOCK_STREAM, NULL);
+    fd = next_fd();
+    grasp(&h, evf_connect_list(&h.op, list));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    executor_done();
+    shutdown(fd, SHUT_RDWR); /* the attempt has failed, and there is another */
+    ck_assert_int_eq(hand_end(&h), -ESHUTDOWN);
+    ck_assert(!readable(listener));
+    close(listener);
+    disperse(&c);
+}
+END_TEST
+
+TEST_MAIN("connect-list", executor_that_goes_ends_the_list,
+    first_address_of_a_list_that_accepts,
     list_of_which_none_accepts_fails_as_its_last,
     list_entry_has_its_type_and_protocol,
     attempt_that_fails_later_is_followed_by_the_next)

@@ -191,7 +191,7 @@ START_TEST(task_that_was_just_spawned_has_not_waited) /* F41 */
     evf_task *task = evf_spawn(executor, actor(&a));
 
     /* No turn has run on this executor, which could have told the time. */
-    ck_assert_dumps("task @: queued for 0.0");
+    ck_assert_dumps("task @: queued for 0.");
     evf_task_free(task);
 }
 END_TEST
@@ -241,6 +241,67 @@ START_TEST(dump_shows_futures_that_are_none) /* F41 F47 */
     snprintf(expected, sizeof(expected), "    a failed future: %s\n",
         strerror(ENOMEM));
     ck_assert_dumps(expected);
+    evf_task_free(task);
+}
+END_TEST
+
+/* Waits for two futures, one of which is over and not yet forgotten. */
+struct forgetful {
+    evf_future future;
+    struct actor *left;
+    evf_future over;
+};
+
+static enum evf_poll
+forgetful_poll(evf_future *self, evf_context *cx)
+{
+    (void)self;
+    (void)cx;
+    return EVF_PENDING;
+}
+
+static void
+forgetful_drop(evf_future *self)
+{
+    evf_future_drop(
+        &evf_container_of(self, struct forgetful, future)->left->future);
+}
+
+static void
+forgetful_visit(evf_future *self, evf_visit_fn *fn, void *arg)
+{
+    struct forgetful *f = evf_container_of(self, struct forgetful, future);
+
+    fn(arg, NULL, "a note");
+    fn(arg, &f->over, NULL);
+    fn(arg, &f->left->future, NULL);
+}
+
+static const evf_future_ops forgetful_ops = {
+    .size = sizeof(struct forgetful),
+    .name = "forgetful",
+    .poll = forgetful_poll,
+    .drop = forgetful_drop,
+    .visit = forgetful_visit,
+};
+
+START_TEST(dump_shows_what_a_future_says_of_itself) /* F41 */
+{
+    struct actor left = {0};
+    struct forgetful f = {.left = &left};
+    evf_task *task;
+
+    actor(&left);
+    evf_future_init(&f.future, &forgetful_ops);
+    evf_executor_pause_clock(executor);
+    task = evf_spawn(executor, &f.future);
+    run_passes(1);
+    ck_assert_str_eq(dumped(),
+        "task @: pending for 0.000 s\n"
+        "    forgetful\n"
+        "        a note\n"
+        "        (ended)\n"
+        "        actor\n");
     evf_task_free(task);
 }
 END_TEST
@@ -362,7 +423,7 @@ END_TEST
 TEST_MAIN("dump", dump_of_nothing_is_empty, dump_shows_the_async_backtrace,
     dump_tells_how_long_a_task_has_been_waiting,
     task_that_was_just_spawned_has_not_waited, dump_names_every_live_task,
-    dump_shows_futures_that_are_none,
+    dump_shows_futures_that_are_none, dump_shows_what_a_future_says_of_itself,
     dump_may_be_asked_for_inside_a_poll_and_a_drop,
     dump_shows_where_the_last_failures_came_from,
     dump_remembers_the_last_failures_latest_first, dump_of_deep_nesting_stops)

@@ -417,6 +417,34 @@ START_TEST(connection_without_memory_to_register_it_is_kept) /* F28 */
 }
 END_TEST
 
+/* It may be, if the program has closed a fd during its wait. */
+START_TEST(connection_whose_number_is_waited_for_is_refused) /* F25 */
+{
+    struct sockaddr_in address;
+    evf_listener *listener = listen_here(&address);
+    struct hand h = {0};
+    evf_interest interest = {0};
+    struct probe probe;
+    int client = dial(&address), fds[2];
+
+    make_pipe(fds, O_NONBLOCK);
+    probe_init(&probe);
+    ck_assert_int_eq(add(fds[0], &interest, EVF_READABLE, &probe.waker), 0);
+    close(fds[0]);
+    grasp(&h, evf_accept(&h.op, listener));
+    until_readable(evf_listener_fd(listener));
+    ck_assert_int_eq(hand_poll_last(&h), EVF_READY);
+    ck_assert_int_eq(evf_future_take(h.future), -EEXIST);
+    let_go(&h);
+    hear(client, "");
+    evf_interest_remove(&interest);
+    ck_assert_int_eq(probe_live(&probe), 0);
+    evf_listener_close(listener);
+    close(client);
+    close(fds[1]);
+}
+END_TEST
+
 START_TEST(connection_kept_is_closed_with_the_listener) /* F28 */
 {
     struct sockaddr_in address;
@@ -453,4 +481,5 @@ TEST_MAIN("listener", accepted_socket_works,
     listening_fd_that_would_block_does_not,
     shortage_of_fds_does_not_spin_and_passes,
     connection_without_memory_to_register_it_is_kept,
+    connection_whose_number_is_waited_for_is_refused,
     connection_kept_is_closed_with_the_listener)

@@ -142,10 +142,14 @@ END_TEST
 START_TEST(deadline_rounds_up_and_now_rounds_down) /* L23 */
 {
     for (int i = 0; i < 1000; i++) {
-        uint64_t now = evfi_clock_now(reactor());
-        uint64_t deadline = evfi_clock_deadline(reactor(), 5);
+        struct timespec before;
+        uint64_t now = evfi_clock_now(reactor()), deadline;
 
+        clock_gettime(CLOCK_MONOTONIC, &before);
+        deadline = evfi_clock_deadline(reactor(), 5);
         ck_assert_uint_ge(deadline, now + 5);
+        ck_assert_int_ge((int64_t)(deadline - 5) * 1000000,
+            (int64_t)before.tv_sec * 1000000000 + before.tv_nsec);
         ck_assert_uint_le(deadline, evfi_clock_now(reactor()) + 6);
     }
     ck_assert_uint_eq(evfi_clock_deadline(reactor(), UINT64_MAX), UINT64_MAX);

@@ -356,17 +356,17 @@ copy(evf_socket *from, evf_socket *to)
     return evf_spawn(executor, &c->frame.future);
 }
 
-START_TEST(bytes_pass_through_a_chain_of_sockets)
-{
-    enum {
-        TOTAL = 300000
-    };
-    evf_task *tasks[3];
-    char *sent = malloc(TOTAL), *got = malloc(TOTAL);
-    size_t in = 0, out = 0;
-    int fds[4][2];
-    evf_op op = {0};
+/* A chain of sockets with tasks that copy between them; two ends are ours. */
+struct chain {
     evf_socket *source, *sink;
+    evf_task *last;
+};
+
+static void
+chain_up(struct chain *chain)
+{
+    evf_task *tasks[3];
+    int fds[4][2];
 
     for (int i = 0; i < 4; i++) {
         if (i % 2)
@@ -374,34 +374,43 @@ START_TEST(bytes_pass_through_a_chain_of_sockets)
         else
             tcp_pair(fds[i]);
     }
-    for (size_t i = 0; i < TOTAL; i++)
-        sent[i] = (char)(i * 2654435761u >> 24);
     for (int i = 0; i < 3; i++)
         tasks[i] = copy(adopt(fds[i][1]), adopt(fds[i + 1][0]));
-    source = adopt(fds[0][0]);
-    sink = adopt(fds[3][1]);
     evf_task_detach(tasks[0]);
     evf_task_detach(tasks[1]);
-    while (out < TOTAL) {
-        intptr_t n;
+    chain->last = tasks[2];
+    chain->source = adopt(fds[0][0]);
+    chain->sink = adopt(fds[3][1]);
+}
 
-        if (in < TOTAL) {
-            n = finish_now(evf_write(&op, source, sent + in,
-                TOTAL - in < 7777 ? TOTAL - in : 7777));
+START_TEST(bytes_pass_through_a_chain_of_sockets)
+{
+    size_t total = 300000, in = 0, out = 0;
+    char *sent = pattern(total), *got = malloc(total);
+    struct chain chain;
+    evf_op op = {0};
+    intptr_t n;
+
+    chain_up(&chain);
+    while (out < total) {
+        if (in < total) {
+            n = finish_now(evf_write(&op, chain.source, sent + in,
+                total - in < 7777 ? total - in : 7777));
             ck_assert_int_gt(n, 0);
             in += (size_t)n;
-            if (in == TOTAL)
-                evf_socket_shutdown(source, SHUT_WR);
+            if (in == total)
+                evf_socket_shutdown(chain.source, SHUT_WR);
         }
-        n = finish_now(evf_read(&op, sink, got + out, TOTAL - out));
+        n = finish_now(evf_read(&op, chain.sink, got + out, total - out));
         ck_assert_int_gt(n, 0);
         out += (size_t)n;
     }
-    ck_assert_int_eq(memcmp(sent, got, TOTAL), 0);
-    ck_assert_int_eq(finish_now(evf_task_join(&op, tasks[2])), (intptr_t)TOTAL);
-    ck_assert_int_eq(finish_now(evf_read(&op, sink, got, 1)), 0);
-    evf_socket_close(source);
-    evf_socket_close(sink);
+    ck_assert_int_eq(memcmp(sent, got, total), 0);
+    ck_assert_int_eq(finish_now(evf_task_join(&op, chain.last)),
+        (intptr_t)total);
+    ck_assert_int_eq(finish_now(evf_read(&op, chain.sink, got, 1)), 0);
+    evf_socket_close(chain.source);
+    evf_socket_close(chain.sink);
     free(sent);
     free(got);
 }

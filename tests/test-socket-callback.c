@@ -83,6 +83,62 @@ START_TEST(waker_that_closes_the_socket_it_waits_on) /* F12 F49 */
 }
 END_TEST
 
+START_TEST(waker_that_closes_the_socket_when_it_is_cloned) /* F12 F49 */
+{
+    struct trap trap;
+    struct hand h = {0};
+    evf_context cx;
+    evf_interest interest = {0};
+    evf_socket *socket;
+    char c;
+    int peer, second;
+
+    socket = adopt_pair(&peer);
+    trap_init(&trap, NULL, &socket);
+    trap.on_clone = close_socket;
+    ck_assert_int_eq(evf_socket_set_readable_callback(socket, &interest,
+                         &trap.waker),
+        -EBADF);
+    ck_assert_ptr_null(interest.entry);
+    socket = adopt_pair(&second);
+    trap.on_clone = close_socket;
+    grasp(&h, evf_read(&h.op, socket, &c, 1));
+    evf_context_init(&cx, &trap.waker, executor);
+    ck_assert_int_eq(evf_future_poll(h.future, &cx), EVF_READY);
+    ck_assert_int_eq(evf_future_take(h.future), -EBADF);
+    let_go(&h);
+    ck_assert_int_eq(trap.live, 0);
+    ck_assert_uint_eq(trap.wakes, 0);
+    close(peer);
+    close(second);
+}
+END_TEST
+
+/* A poll in vain with another waker, which closes the socket meanwhile. */
+START_TEST(second_waker_that_closes_the_socket_when_it_is_cloned) /* F12 F8 */
+{
+    struct trap trap;
+    struct hand h = {0};
+    evf_context cx;
+    evf_socket *socket;
+    char c;
+    int peer;
+
+    socket = adopt_pair(&peer);
+    trap_init(&trap, NULL, &socket);
+    trap.on_clone = close_socket;
+    grasp(&h, evf_read(&h.op, socket, &c, 1));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    evf_context_init(&cx, &trap.waker, executor);
+    ck_assert_int_eq(evf_future_poll(h.future, &cx), EVF_READY);
+    ck_assert_uint_eq(h.probe.wakes, 1);
+    ck_assert_int_eq(evf_future_take(h.future), -EBADF);
+    let_go(&h);
+    ck_assert_int_eq(trap.live, 0);
+    close(peer);
+}
+END_TEST
+
 START_TEST(callback_refuses_null)
 {
     evf_interest interest = {0};
@@ -191,7 +247,9 @@ START_TEST(callback_moves_an_interest_to_another_socket)
 }
 END_TEST
 
-TEST_MAIN("socket-callback", those_who_wait_are_woken_before_the_fd_is_closed,
+TEST_MAIN("socket-callback", waker_that_closes_the_socket_when_it_is_cloned,
+    second_waker_that_closes_the_socket_when_it_is_cloned,
+    those_who_wait_are_woken_before_the_fd_is_closed,
     waker_that_closes_the_socket_it_waits_on, callback_refuses_null,
     callbacks_fire_once_with_what_occurred,
     callback_with_an_id_in_use_is_refused,

@@ -145,14 +145,41 @@ START_TEST(full_pipe_that_would_block_is_waited_for) /* F48 */
 }
 END_TEST
 
-/* How much of some pieces goes at once into a pipe that would block. */
-START_TEST(pieces_for_a_pipe_that_would_block_are_no_more_than_fit)
+/* Pieces of some lengths, of which so much goes into a pipe at once. */
+struct pieces {
+    int count;
+    size_t lens[4];
+    intptr_t written;
+};
+
+static void
+write_pieces(const struct pieces *pieces)
 {
-    static const struct {
-        int count;
-        size_t lens[4];
-        intptr_t written;
-    } rows[] = {
+    char *bytes = pattern(4 * PIPE_BUF);
+    struct iovec iov[4];
+    size_t at = 0;
+    int fds[2];
+    evf_socket *socket;
+
+    make_pipe(fds, 0);
+    socket = adopt(fds[1]);
+    for (int i = 0; i < pieces->count; i++) {
+        iov[i].iov_base = bytes + at;
+        iov[i].iov_len = pieces->lens[i];
+        at += pieces->lens[i];
+    }
+    ck_assert_int_eq(finish_now(evf_writev(NULL, socket, iov, pieces->count)),
+        pieces->written);
+    hear_bytes(fds[0], bytes, (size_t)pieces->written);
+    ck_assert(!readable(fds[0]));
+    evf_socket_close(socket);
+    close(fds[0]);
+    free(bytes);
+}
+
+START_TEST(pieces_for_a_pipe_that_would_block_are_no_more_than_fit) /* F48 */
+{
+    static const struct pieces rows[] = {
         {1, {1, 0, 0, 0}, 1},
         {3, {1, 2, 3, 0}, 6},
         {2, {0, 5, 0, 0}, 5},
@@ -164,31 +191,11 @@ START_TEST(pieces_for_a_pipe_that_would_block_are_no_more_than_fit)
         {4, {0, 0, 0, 0}, 0},
         {4, {PIPE_BUF, 0, 0, 1}, PIPE_BUF},
     };
-    char *bytes = pattern(4 * PIPE_BUF);
-    int fds[2];
-    evf_socket *socket;
 
-    if (!blocking_fds_abort()) {
-        make_pipe(fds, 0);
-        socket = adopt(fds[1]);
-        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-            struct iovec iov[4];
-            size_t at = 0;
-
-            for (int j = 0; j < rows[i].count; j++) {
-                iov[j].iov_base = bytes + at;
-                iov[j].iov_len = rows[i].lens[j];
-                at += rows[i].lens[j];
-            }
-            ck_assert_int_eq(finish_now(
-                                 evf_writev(NULL, socket, iov, rows[i].count)),
-                rows[i].written);
-            hear_bytes(fds[0], bytes, (size_t)rows[i].written);
-        }
-        evf_socket_close(socket);
-        close(fds[0]);
-    }
-    free(bytes);
+    if (blocking_fds_abort())
+        return;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        write_pieces(&rows[i]);
 }
 END_TEST
 

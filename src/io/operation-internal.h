@@ -93,7 +93,6 @@ evfi_operation_try(struct evfi_operation *operation, evf_context *cx,
 
     if (result != -EAGAIN)
         return evf_future_ready(&operation->op.future, result);
-    operation->entry->hint &= (uint8_t)~signal;
     return evfi_operation_wait(operation, cx, signal, attempt);
 }
 
