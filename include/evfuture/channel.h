@@ -72,7 +72,8 @@ EVF_API int evf_channel_push(evf_channel *channel, void *item);
  *
  * Returns: the future: 0; -EPIPE. NULL (-ENOMEM), the -EBUSY future, or the
  *   -EINVAL future as evf_channel_push().
- * Ownership: takes the item, on failure too.
+ * Ownership: takes the item, on failure too; not for a NULL channel, which does
+ *   not know how to free it.
  * Cancellation: an item that was not added is freed.
  * Context: loop thread.
  * Since: 0.1

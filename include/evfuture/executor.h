@@ -55,7 +55,8 @@ EVF_API evf_executor *evf_executor_new(struct event_base *base);
 EVF_API int evf_executor_free(evf_executor *executor);
 
 /*
- * The executor whose task is being polled, or NULL.
+ * The executor whose turn is running, in its polls and its evf_spawn_then()
+ * callbacks; or NULL.
  *
  * Ownership: borrowed.
  * Context: any thread; each has its own.
@@ -144,7 +145,7 @@ EVF_API int evf_executor_pause_clock(evf_executor *executor);
  *         echo_run at echo.c:31
  *         read: fd 17
  *
- * Context: loop thread; also from gdb, on a stopped process:
+ * Context: loop thread, not inside a drop; also from gdb, on a stopped process:
  *   `call evf_executor_dump(executor, stderr)`.
  * Since: 0.1
  */
