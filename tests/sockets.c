@@ -415,7 +415,7 @@ hand_end(struct hand *hand)
 
     while (hand_poll(hand) == EVF_PENDING)
         while (!hand_woken(hand)) {
-            ck_assert_int_lt(++passes, 1000);
+            ck_assert_int_lt(++passes, 500);
             pass_that_waits();
         }
     result = evf_future_take(hand->future);

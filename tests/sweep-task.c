@@ -56,9 +56,9 @@ join_refused(struct sweep *s, unsigned i, intptr_t *result)
             NULL);
     future = evf_task_join(&s->op[0], with_callback);
     evf_task_free(with_callback); /* the handle is still the caller's */
-    EXPECT(misuses == 1);
+    EXPECT(misuses == i);
     misuses = 0;
-    *result = -EINVAL;
+    *result = i == 0 ? -ENOMEM : -EINVAL;
     return future;
 }
 

@@ -52,7 +52,7 @@ START_TEST(connect_fails_at_each_of_its_calls) /* R2 */
     ck_assert_int_eq(finish_now(connect_to(NULL, &address)), -ENETUNREACH);
     break_next(CALL_CONNECT, 1, EINTR); /* and goes on */
     grasp(&h, connect_to(&h.op, &address));
-    evf_socket_close((evf_socket *)hand_end(&h));
+    evf_socket_close(as_socket(hand_end(&h)));
     break_next(CALL_CONNECT, 1, EINTR);
     break_next(CALL_GETSOCKOPT, 1, ENOBUFS);
     grasp(&h, connect_to(&h.op, &address));
@@ -92,7 +92,7 @@ START_TEST(connect_list_goes_on_after_any_error) /* R2 */
     faults_reset();
     break_next(CALL_SOCKET, 2, EAFNOSUPPORT);
     break_next(CALL_CONNECT, 2, EHOSTUNREACH);
-    evf_socket_close((evf_socket *)finish_now(evf_connect_list(NULL, list)));
+    evf_socket_close(as_socket(finish_now(evf_connect_list(NULL, list))));
     ck_assert_uint_eq(calls(CALL_SOCKET), 5);
     ck_assert_uint_eq(calls(CALL_CONNECT), 3);
     break_next(CALL_SOCKET, 5, ENFILE);
@@ -199,7 +199,7 @@ START_TEST(accept_that_would_block_after_all_waits) /* R2 */
 
     break_next(CALL_ACCEPT4, 10, EAGAIN);
     grasp(&h, evf_accept(&h.op, listener));
-    evf_socket_close((evf_socket *)hand_end(&h));
+    evf_socket_close(as_socket(hand_end(&h)));
     ck_assert_uint_eq(calls(CALL_ACCEPT4), 11);
     evf_listener_close(listener);
     close(client);
@@ -238,7 +238,7 @@ START_TEST(shortages_pause_accepting) /* R2 L20 */
         break_next(CALL_ACCEPT4, 3, errors[i]);
         before = evf_executor_now(executor);
         grasp(&h, evf_accept(&h.op, listener));
-        evf_socket_close((evf_socket *)hand_end(&h));
+        evf_socket_close(as_socket(hand_end(&h)));
         ck_assert_uint_eq(calls(CALL_ACCEPT4), 4);
         ck_assert_uint_eq(evf_executor_now(executor) - before, 300);
         evf_listener_close(listener);
@@ -274,7 +274,7 @@ START_TEST(shortage_that_lasts_is_looked_at_every_100_ms) /* L20 */
             pass_once();
     }
     ck_assert_uint_eq(evf_executor_now(executor) - before, 500);
-    evf_socket_close((evf_socket *)hand_end(&h));
+    evf_socket_close(as_socket(hand_end(&h)));
     evf_listener_close(listener);
     close(client);
 }

@@ -141,9 +141,11 @@ EVF_API int evf_executor_pause_clock(evf_executor *executor);
  * backtrace, and the last failures that EVF_TRY returned, with function, line
  * and error.
  *
- *     task 0x55d0c8a0: echo_run, pending for 2.3 s
- *         echo_run at echo.c:31
- *         read: fd 17
+ *     task 0x55d0c8a0: pending for 2.300 s
+ *         struct echo
+ *             echo_run at echo.c:31
+ *             read
+ *                 fd 17
  *
  * Context: loop thread, not inside a drop; also from gdb, on a stopped process:
  *   `call evf_executor_dump(executor, stderr)`.

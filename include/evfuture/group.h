@@ -53,9 +53,9 @@ EVF_API void evf_group_free(evf_group *group);
  * Returns: the future: 0, or the first failure. NULL for NULL; the -EBUSY
  *   future if it was taken before.
  * Ownership: returns owned; independent of the handle.
- * Cancellation: a request reaches every child. Dropping it drops every child,
- *   at once, except one that is being polled, which is dropped when its poll
- *   returns.
+ * Cancellation: a request reaches every child, and ends the wait of an open
+ *   group for more. Dropping it drops every child, at once, except one that is
+ *   being polled, which is dropped when its poll returns.
  * Context: loop thread.
  * Since: 0.1
  */

@@ -96,8 +96,9 @@ EVF_API void evf_task_detach(evf_task *task);
  * whoever awaits it is passed on to the task.
  *
  * Returns: the future; -ESHUTDOWN is its result if the executor is freed first.
- *   The -EINVAL future, which is misuse and leaves the handle alone, for NULL
- *   and for a task with a callback.
+ *   NULL (-ENOMEM) for NULL, so that evf_spawn() need not be checked. The
+ *   -EINVAL future for a task with a callback, which is misuse and leaves the
+ *   handle alone.
  * Ownership: takes the handle, on -EBUSY (storage in use) and NULL (memory is
  *   out) too.
  * Cancellation: dropping it ends the task.

@@ -92,9 +92,10 @@ on_tick(evutil_socket_t fd, short what, void *arg)
     if (reactor->paused) {
         if (!evfi_wheel_next(&reactor->wheel, &next))
             return;
-        if (reactor->owner->busy(reactor) ||
-            event_base_get_num_events(reactor->base, EVENT_BASE_COUNT_ACTIVE) >
-                0) {
+        if (reactor->owner->busy(reactor))
+            return; /* the turn that is to come arms it again */
+        if (event_base_get_num_events(reactor->base, EVENT_BASE_COUNT_ACTIVE) >
+            0) {
             arm_tick(reactor);
             return;
         }

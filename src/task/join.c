@@ -72,8 +72,10 @@ evf_task_join(evf_op *op, evf_task *task)
 {
     struct task_join *join;
 
-    if (task == NULL || task->kind != EVFI_TASK_HANDLED) {
-        evfi_misuse("a task was joined that has a callback, or is none");
+    if (task == NULL)
+        return NULL;
+    if (task->kind != EVFI_TASK_HANDLED) {
+        evfi_misuse("a task was joined that has a callback");
         return evf_future_failed(-EINVAL);
     }
     join = evfi_op_claim(op, &task_join_ops);
