@@ -282,7 +282,7 @@ grow_join(struct fuzz_frame *frame, unsigned depth)
         handle = &spawned;
     }
     task = handle->task;
-    if (task == NULL || handle->root->then)
+    if (task != NULL && handle->root->then)
         fuzz.misuses++;
     else
         handle->task = NULL;

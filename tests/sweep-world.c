@@ -168,8 +168,10 @@ sweep_settle(void)
         pass_once();
         EXPECT(++passes < PASSES_MAX);
     }
-    if (executor != NULL)
-        executor->reactor.owner = owner;
+    if (executor == NULL)
+        return;
+    executor->reactor.owner = owner;
+    evfi_reactor_end(&executor->reactor); /* arms the tick that was put off */
 }
 
 /* A clock that stands still may come to a deadline in several jumps. */
