@@ -62,6 +62,8 @@ yield|yield|libevent-yield|281|45|250
 wake|wake to poll|-|-|-|140
 ping-pong|ping-pong, two channels|libevent-ping-pong|1322|231|-
 clock|reading of the clock|-|-|-|-
+wait-10|wait on a fd above 10 others|libevent-wait-10|-|-|-
+wait-1000|wait on a fd above 1,000|libevent-wait-1000|-|-|-
 timer-early-10|timer before 10 others|libevent-timer-early-10|-|-|320
 timer-early-1000|timer before 1,000|libevent-timer-early-1000|-|-|320
 timer-early-100000|timer before 100,000|libevent-timer-early-100000|-|370|320

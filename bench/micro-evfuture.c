@@ -397,6 +397,30 @@ run_timer_late(struct event_base *base, uint64_t count, unsigned pending)
     run_timer(base, &r);
 }
 
+/* Wait: register for a descriptor of the program's, and give it up. */
+
+static void
+run_wait(struct event_base *base, uint64_t count, unsigned pending)
+{
+    evf_executor *executor = executor_of(base);
+    evf_reactor *reactor = evf_executor_reactor(executor);
+    evf_event event = {0, EVF_READABLE};
+    evf_interest interest = {0};
+    struct micro_crowd crowd;
+
+    micro_gather(&crowd, base, pending);
+    micro_start();
+    for (uint64_t i = 0; i < count; i++) {
+        if (evf_reactor_add_io_event_interest(reactor, crowd.fd, &interest,
+                event, &(evf_waker){NULL, NULL}) < 0)
+            micro_fail("no event");
+        evf_interest_remove(&interest);
+    }
+    micro_stop();
+    micro_disperse(&crowd);
+    evf_executor_free(executor);
+}
+
 const struct micro_op micro_evfuture_ops[] = {
     {"spawn", run_spawn, 0},
     {"spawn-frame", run_spawn_frame, 0},
@@ -404,6 +428,8 @@ const struct micro_op micro_evfuture_ops[] = {
     {"wake", run_wake, 0},
     {"ping-pong", run_ping_pong, 0},
     {"clock", run_clock, 0},
+    {"wait-10", run_wait, 10},
+    {"wait-1000", run_wait, 1000},
     {"timer-early-10", run_timer_early, 10},
     {"timer-early-1000", run_timer_early, 1000},
     {"timer-early-100000", run_timer_early, 100000},

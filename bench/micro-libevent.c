@@ -188,10 +188,29 @@ run_timer_common(struct event_base *base, uint64_t count, unsigned pending)
     run_timer(&r, pending, true);
 }
 
+static void
+run_wait(struct event_base *base, uint64_t count, unsigned pending)
+{
+    struct micro_crowd crowd;
+    struct event ev;
+
+    micro_gather(&crowd, base, pending);
+    event_assign(&ev, base, crowd.fd, EV_READ, on_never, NULL);
+    micro_start();
+    for (uint64_t i = 0; i < count; i++) {
+        event_add(&ev, NULL);
+        event_del(&ev);
+    }
+    micro_stop();
+    micro_disperse(&crowd);
+}
+
 const struct micro_op micro_libevent_ops[] = {
     {"libevent-spawn", run_spawn, 0},
     {"libevent-yield", run_yield, 0},
     {"libevent-ping-pong", run_ping_pong, 0},
+    {"libevent-wait-10", run_wait, 10},
+    {"libevent-wait-1000", run_wait, 1000},
     {"libevent-timer-early-10", run_timer_early, 10},
     {"libevent-timer-early-1000", run_timer_early, 1000},
     {"libevent-timer-early-100000", run_timer_early, 100000},

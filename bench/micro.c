@@ -12,8 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+#include <sys/socket.h>
 
 #include <event2/event.h>
+#include <event2/event_struct.h>
 
 static struct timespec begin;
 static struct timespec end;
@@ -43,6 +46,48 @@ micro_deadline_ms(unsigned i)
     uint32_t scattered = i * 2654435761u;
 
     return MICRO_FIRST_MS + scattered % (MICRO_LAST_MS - MICRO_FIRST_MS);
+}
+
+static void
+on_nothing(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+}
+
+void
+micro_gather(struct micro_crowd *crowd, struct event_base *base, unsigned n)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+        micro_fail("no socketpair");
+    crowd->n = n;
+    crowd->peer = pair[1];
+    crowd->others = calloc(n, sizeof(*crowd->others));
+    if (crowd->others == NULL)
+        micro_fail("out of memory");
+    for (unsigned i = 0; i < n; i++) {
+        event_assign(&crowd->others[i], base, dup(pair[0]),
+            EV_READ | EV_PERSIST, on_nothing, NULL);
+        if (event_add(&crowd->others[i], NULL) < 0)
+            micro_fail("too few descriptors, see ulimit -n");
+    }
+    crowd->fd = dup(pair[0]);
+    close(pair[0]);
+}
+
+void
+micro_disperse(struct micro_crowd *crowd)
+{
+    for (unsigned i = 0; i < crowd->n; i++) {
+        event_del(&crowd->others[i]);
+        close(event_get_fd(&crowd->others[i]));
+    }
+    free(crowd->others);
+    close(crowd->fd);
+    close(crowd->peer);
 }
 
 static void

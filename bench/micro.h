@@ -15,7 +15,7 @@ struct event_base;
 struct micro_op {
     const char *name;
     void (*run)(struct event_base *base, uint64_t count, unsigned pending);
-    unsigned pending; /* of the timers: how many others are armed */
+    unsigned pending; /* how many others are armed */
 };
 
 /* Spawns, and their twin, are made in batches of this size. */
@@ -30,6 +30,17 @@ struct micro_op {
 
 /* Where the pending timer number i of n ends; spread, in no sorted order. */
 uint32_t micro_deadline_ms(unsigned i);
+
+/* A descriptor that stays quiet, above n others that each have an event. */
+struct micro_crowd {
+    int fd;
+    int peer;
+    unsigned n;
+    struct event *others;
+};
+void micro_gather(struct micro_crowd *crowd, struct event_base *base,
+    unsigned n);
+void micro_disperse(struct micro_crowd *crowd);
 
 void micro_start(void);
 void micro_stop(void);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -20,6 +21,7 @@ static struct fault {
 } faults[CALLS];
 
 static size_t searched;
+static unsigned looks;
 
 void
 faults_reset(void)
@@ -27,6 +29,7 @@ faults_reset(void)
     for (int call = 0; call < CALLS; call++)
         faults[call] = (struct fault){.times = 0};
     searched = 0;
+    looks = 0;
 }
 
 void
@@ -61,6 +64,9 @@ bytes_searched(void)
     return searched;
 }
 
+int __real_fcntl(int fd, int command, ...);
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+
 /* Counts a call; true if it fails, with errno set. */
 static bool
 strikes(enum call call)
@@ -77,6 +83,28 @@ strikes(enum call call)
     fault->times--;
     errno = fault->error;
     return true;
+}
+
+unsigned
+events_looked_at(void)
+{
+    return looks;
+}
+
+/*
+ * What the library calls does not block: there is a flag that says so, of the
+ * call or of the fd, or poll(2) does, for no more than a pipe then takes.
+ */
+static void
+must_not_block(int fd, short event, size_t len, int flags)
+{
+    struct pollfd pollfd = {.fd = fd, .events = event};
+
+    if ((flags & MSG_DONTWAIT) || (__real_fcntl(fd, F_GETFL) & O_NONBLOCK))
+        return;
+    ck_assert_msg(event != POLLOUT || len <= PIPE_BUF,
+        "fd %d might block for %zu bytes", fd, len);
+    ck_assert_msg(__real_poll(&pollfd, 1, 0) == 1, "fd %d would block", fd);
 }
 
 static size_t
@@ -96,8 +124,10 @@ capped(enum call call, size_t len)
 WRAP(int, accept4, int fd, struct sockaddr *address, socklen_t *length,
     int flags)
 {
-    return strikes(CALL_ACCEPT4) ? -1
-                                 : __real_accept4(fd, address, length, flags);
+    if (strikes(CALL_ACCEPT4))
+        return -1;
+    must_not_block(fd, POLLIN, 0, 0);
+    return __real_accept4(fd, address, length, flags);
 }
 
 WRAP(int, bind, int fd, const struct sockaddr *address, socklen_t length)
@@ -129,6 +159,22 @@ WRAP(int, event_del, struct event *event)
     if (event_get_fd(event) >= 0)
         faults[CALL_EVENT_DEL].calls++;
     return __real_event_del(event);
+}
+
+static event_base_foreach_event_cb look;
+
+static int
+count_looks(const struct event_base *of, const struct event *event, void *arg)
+{
+    looks++;
+    return look(of, event, arg);
+}
+
+WRAP(int, event_base_foreach_event, struct event_base *of,
+    event_base_foreach_event_cb fn, void *arg)
+{
+    look = fn;
+    return __real_event_base_foreach_event(of, count_looks, arg);
 }
 
 WRAP(int, fcntl, int fd, int command, ...)
@@ -179,6 +225,7 @@ WRAP(ssize_t, read, int fd, void *buf, size_t len)
 {
     if (strikes(CALL_READ))
         return -1;
+    must_not_block(fd, POLLIN, len, 0);
     return __real_read(fd, buf, capped(CALL_READ, len));
 }
 
@@ -186,24 +233,32 @@ WRAP(ssize_t, recv, int fd, void *buf, size_t len, int flags)
 {
     if (strikes(CALL_RECV))
         return -1;
+    must_not_block(fd, POLLIN, len, flags);
     return __real_recv(fd, buf, capped(CALL_RECV, len), flags);
 }
 
 WRAP(ssize_t, recvmsg, int fd, struct msghdr *message, int flags)
 {
-    return strikes(CALL_RECVMSG) ? -1 : __real_recvmsg(fd, message, flags);
+    if (strikes(CALL_RECVMSG))
+        return -1;
+    must_not_block(fd, POLLIN, 0, flags);
+    return __real_recvmsg(fd, message, flags);
 }
 
 WRAP(ssize_t, send, int fd, const void *buf, size_t len, int flags)
 {
     if (strikes(CALL_SEND))
         return -1;
+    must_not_block(fd, POLLOUT, len, flags);
     return __real_send(fd, buf, capped(CALL_SEND, len), flags);
 }
 
 WRAP(ssize_t, sendmsg, int fd, const struct msghdr *message, int flags)
 {
-    return strikes(CALL_SENDMSG) ? -1 : __real_sendmsg(fd, message, flags);
+    if (strikes(CALL_SENDMSG))
+        return -1;
+    must_not_block(fd, POLLOUT, 0, flags);
+    return __real_sendmsg(fd, message, flags);
 }
 
 WRAP(int, setsockopt, int fd, int level, int name, const void *value,
@@ -223,9 +278,13 @@ WRAP(int, socket, int family, int type, int protocol)
 WRAP(ssize_t, writev, int fd, const struct iovec *iov, int count)
 {
     struct iovec first;
+    size_t len = 0;
 
     if (strikes(CALL_WRITEV))
         return -1;
+    for (int i = 0; i < count; i++)
+        len += iov[i].iov_len;
+    must_not_block(fd, POLLOUT, len, 0);
     if (faults[CALL_WRITEV].cap == 0)
         return __real_writev(fd, iov, count);
     first = iov[0];

@@ -39,6 +39,8 @@ enum call {
     CALLS
 };
 
+/* A call that would block fails its case. */
+
 /* No faults, and nothing counted: how each case begins. */
 void faults_reset(void);
 
@@ -54,6 +56,9 @@ unsigned calls(enum call call);
 
 /* The bytes that CALL_MEMMEM was given to search. */
 size_t bytes_searched(void);
+
+/* The events that event_base_foreach_event() was told of. */
+unsigned events_looked_at(void);
 
 /* A socket with something to read, of which its entry knows. */
 static inline evf_socket *

@@ -129,6 +129,7 @@ faults_ldflags = $(AM_LDFLAGS) \
 	-Wl,--wrap=bind \
 	-Wl,--wrap=connect \
 	-Wl,--wrap=event_add \
+	-Wl,--wrap=event_base_foreach_event \
 	-Wl,--wrap=event_del \
 	-Wl,--wrap=fcntl \
 	-Wl,--wrap=fstat \
@@ -162,6 +163,42 @@ tests_test_faults_event_SOURCES = \
 	tests/faults.h \
 	tests/test-faults-event.c
 tests_test_faults_event_LDFLAGS = $(faults_ldflags)
+
+tests_test_listener_SOURCES = \
+	tests/faults.c \
+	tests/faults.h \
+	tests/test-listener.c
+tests_test_listener_LDFLAGS = $(faults_ldflags)
+
+tests_test_message_SOURCES = \
+	tests/faults.c \
+	tests/faults.h \
+	tests/test-message.c
+tests_test_message_LDFLAGS = $(faults_ldflags)
+
+tests_test_read_SOURCES = \
+	tests/faults.c \
+	tests/faults.h \
+	tests/test-read.c
+tests_test_read_LDFLAGS = $(faults_ldflags)
+
+tests_test_read_file_SOURCES = \
+	tests/faults.c \
+	tests/faults.h \
+	tests/test-read-file.c
+tests_test_read_file_LDFLAGS = $(faults_ldflags)
+
+tests_test_write_SOURCES = \
+	tests/faults.c \
+	tests/faults.h \
+	tests/test-write.c
+tests_test_write_LDFLAGS = $(faults_ldflags)
+
+tests_test_write_file_SOURCES = \
+	tests/faults.c \
+	tests/faults.h \
+	tests/test-write-file.c
+tests_test_write_file_LDFLAGS = $(faults_ldflags)
 
 tests_libsupport_la_SOURCES = \
 	tests/actor.c \
@@ -296,7 +333,7 @@ VALGRIND = valgrind --quiet --error-exitcode=99 --leak-check=full \
 	--errors-for-leak-kinds=definite,indirect --num-callers=24
 
 # Every one-line sabotage of the library must be seen by its test.  One mutant:
-# make mutants MUTANTS=017
+# make mutants MUTANTS=core-yield
 mutants: libevfuture-internal.la $(check_LTLIBRARIES) $(check_PROGRAMS)
 	@EVF_SRCDIR='$(abs_top_srcdir)' \
 	EVF_COMPILE='$(MUTANT_COMPILE)' \

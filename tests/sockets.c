@@ -411,13 +411,15 @@ intptr_t
 hand_end(struct hand *hand)
 {
     intptr_t result;
-    int passes = 0;
+    int polls = 0, passes = 0;
 
-    while (hand_poll(hand) == EVF_PENDING)
+    while (hand_poll(hand) == EVF_PENDING) {
+        ck_assert_int_lt(++polls, 10000);
         while (!hand_woken(hand)) {
             ck_assert_int_lt(++passes, 500);
             pass_that_waits();
         }
+    }
     result = evf_future_take(hand->future);
     let_go(hand);
     return result;

@@ -393,7 +393,7 @@ by_frame(const struct row *row)
 }
 
 /* F2, F31, F35, F47 */
-START_TEST(poll_child_follows_the_rule_in_every_combination)
+START_TEST(poll_child_follows_the_rule_in_every_combination) /* F32 */
 {
     for_each_row(by_poll_child);
 }

@@ -101,7 +101,7 @@ START_TEST(completed_and_dropped_before_it_was_polled) /* F39 F33 */
 }
 END_TEST
 
-START_TEST(drop_before_completion_with_every_hook) /* F39 L13 */
+START_TEST(drop_before_completion_with_every_hook) /* F39 L13 F13 */
 {
     static const struct {
         bool hooked, inside;

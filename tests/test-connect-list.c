@@ -24,7 +24,7 @@ entry(struct addrinfo *info, void *address, socklen_t length, int type,
     info->ai_next = next;
 }
 
-START_TEST(first_address_of_a_list_that_accepts)
+START_TEST(first_address_of_a_list_that_accepts) /* L12 */
 {
     struct sockaddr_in dead, live, later;
     struct sockaddr_un nobody;

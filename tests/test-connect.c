@@ -40,7 +40,7 @@ START_TEST(nothing_is_connected_before_the_first_poll) /* F1 */
 }
 END_TEST
 
-START_TEST(connected_socket_works_in_both_directions)
+START_TEST(connected_socket_works_in_both_directions) /* F7 F48 */
 {
     struct sockaddr_in address;
     char buf[8];

@@ -131,7 +131,7 @@ START_TEST(polling_a_child_again_costs_no_budget)
 }
 END_TEST
 
-START_TEST(with_waker_shares_all_but_the_waker)
+START_TEST(with_waker_shares_all_but_the_waker) /* F31 */
 {
     struct probe a, b;
     evf_context from, cx;
@@ -237,7 +237,7 @@ START_TEST(derived_contexts_make_no_budget)
 END_TEST
 
 /* F33: the result travels with what frees it; the child is gone by then. */
-START_TEST(ready_childs_result_and_dispose_are_moved_out)
+START_TEST(ready_childs_result_and_dispose_are_moved_out) /* F17 */
 {
     struct thing thing = {0};
     struct leaf l = {.ready = true,

@@ -36,7 +36,7 @@ START_TEST(child_may_free_the_owner_of_its_group) /* F38 */
 }
 END_TEST
 
-START_TEST(task_that_ends_and_frees_itself_frees_its_result) /* F15 F33 */
+START_TEST(task_that_ends_and_frees_itself_frees_its_result) /* F15 F33 F37 */
 {
     struct thing thing = {0};
     struct frees f = {0};

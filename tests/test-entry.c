@@ -61,7 +61,7 @@ START_TEST(armed_by_the_first_wait_and_stays_armed)
 }
 END_TEST
 
-START_TEST(task_that_waits_has_its_socket_armed)
+START_TEST(task_that_waits_has_its_socket_armed) /* F7 */
 {
     char buf[8];
     int peer;
@@ -329,7 +329,7 @@ START_TEST(poll_in_vain_keeps_the_place_in_the_queue) /* F2 F9 */
 }
 END_TEST
 
-START_TEST(muted_entry_is_armed_for_nothing)
+START_TEST(muted_entry_is_armed_for_nothing) /* L20 */
 {
     struct hand a = {0}, b = {0};
     char buf[8];

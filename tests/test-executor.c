@@ -104,7 +104,7 @@ order_at(int priority)
     return trace_take();
 }
 
-START_TEST(tasks_run_at_the_executors_priority)
+START_TEST(tasks_run_at_the_executors_priority) /* L25 */
 {
     if (!INTERNAL_EVENTS)
         return;

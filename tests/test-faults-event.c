@@ -209,7 +209,41 @@ START_TEST(wait_for_what_is_ready_makes_no_event)
 }
 END_TEST
 
-TEST_MAIN("faults-event", event_that_cannot_be_added_fails_the_wait,
+static void
+on_nothing(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+}
+
+/* Which may be many. */
+START_TEST(wait_does_not_look_at_the_programs_timers) /* L1 */
+{
+    struct timeval later = {1000, 0};
+    struct event *others[8];
+    struct hand h = {0};
+    int fds[2];
+
+    pair(fds);
+    for (int i = 0; i < 8; i++) {
+        others[i] = event_new(base, -1, 0, on_nothing, NULL);
+        event_add(others[i], &later);
+    }
+    faults_reset();
+    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    ck_assert_uint_le(events_looked_at(), 1);
+    let_go(&h);
+    for (int i = 0; i < 8; i++)
+        event_free(others[i]);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+TEST_MAIN("faults-event", wait_does_not_look_at_the_programs_timers,
+    event_that_cannot_be_added_fails_the_wait,
     event_that_cannot_be_changed_strands_nobody,
     event_that_cannot_be_narrowed_strands_nobody,
     event_of_the_programs_that_cannot_be_narrowed,

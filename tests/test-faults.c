@@ -262,7 +262,7 @@ pipe_with_faults(int flags)
     evf_socket_close(out);
 }
 
-START_TEST(pipe_is_repeated_waited_for_and_fails) /* R2 */
+START_TEST(pipe_is_repeated_waited_for_and_fails) /* R2 F19 */
 {
     pipe_with_faults(O_NONBLOCK);
     if (!blocking_fds_abort())

@@ -80,7 +80,8 @@ START_TEST(frame_that_has_no_result_disposes_of_none)
 }
 END_TEST
 
-START_TEST(storage_is_zeroed_and_its_frame_is_usable_again_after_a_drop)
+START_TEST(
+    storage_is_zeroed_and_its_frame_is_usable_again_after_a_drop) /* F30 */
 {
     struct job *storage = malloc(sizeof(*storage)), *j;
 

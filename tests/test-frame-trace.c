@@ -183,7 +183,7 @@ START_TEST(failing_try_notes_executor_function_line_and_error)
 }
 END_TEST
 
-START_TEST(failing_try_is_noted_nowhere_without_an_executor)
+START_TEST(failing_try_is_noted_nowhere_without_an_executor) /* F40 */
 {
     evfi_failure_fn *before = evfi_failure_noted;
 
@@ -235,7 +235,7 @@ resumes_of_five(bool stress)
     return j->resumes;
 }
 
-START_TEST(stress_suspends_each_await_once_and_changes_no_result)
+START_TEST(stress_suspends_each_await_once_and_changes_no_result) /* F2 */
 {
     ck_assert_uint_eq(resumes_of_five(false), 1);
     ck_assert_uint_eq(resumes_of_five(true), 6);
@@ -266,7 +266,7 @@ START_TEST(stress_suspends_before_the_first_poll_of_the_child)
 END_TEST
 
 /* A request ends an await at once, whether stress has suspended it or not. */
-START_TEST(stress_does_not_delay_a_request)
+START_TEST(stress_does_not_delay_a_request) /* F31 */
 {
     struct job storage = {0};
     bool before = evfi_stress;

@@ -257,7 +257,7 @@ sees(struct sees *s, struct actor *leaf)
     return &s->future;
 }
 
-START_TEST(failure_asks_the_others_to_end_and_waits_for_them) /* F31 */
+START_TEST(failure_asks_the_others_to_end_and_waits_for_them) /* F31 F45 */
 {
     struct actor leaf = {.name = 'L'}, a = {.name = 'A'};
     struct sees s = {0};

@@ -316,6 +316,8 @@ START_TEST(idle_wait_does_not_hold_dispatch) /* L9 L29 */
     pair(fds);
     probe_init(&probe);
     ck_assert_int_eq(add(fds[0], &interest, EVF_READABLE, &probe.waker), 0);
+    ck_assert_int_eq(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED),
+        0);
     ck_assert_int_eq(event_base_dispatch(base), 1); /* no events */
     ck_assert_uint_eq(probe.wakes, 0);
     evf_interest_remove(&interest);

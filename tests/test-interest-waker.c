@@ -207,6 +207,7 @@ remove_while_shutting_down(void *arg)
     evf_interest late = {0};
     evf_socket *socket = NULL;
 
+    ck_assert_int_eq(again->interest->error, -ESHUTDOWN);
     evf_interest_remove(again->interest);
     ck_assert_int_eq(add(again->fd, &late, EVF_READABLE, &again->probe->waker),
         -ESHUTDOWN);

@@ -76,7 +76,7 @@ START_TEST(add_refuses_files_directories_and_closed_fds) /* L17 */
 }
 END_TEST
 
-START_TEST(failed_add_leaves_the_interest_unregistered)
+START_TEST(failed_add_leaves_the_interest_unregistered) /* L3 */
 {
     evf_reactor *reactor = evf_executor_reactor(executor);
     evf_event event = {.id = 9, .signals = EVF_READABLE};
@@ -89,6 +89,7 @@ START_TEST(failed_add_leaves_the_interest_unregistered)
     ck_assert_int_eq(add(fds[0], &interest, EVF_READABLE, &probe.waker), 0);
     ck_assert_int_eq(add(fds[0], &interest, EVF_CLOSED, &probe.waker), -EINVAL);
     ck_assert_ptr_null(interest.entry);
+    ck_assert_ptr_null(reactor->entries[fds[0]]);
     ck_assert_uint_eq(events_on_fd(base, fds[0]), 0);
     ck_assert_int_eq(add(fds[0], &interest, EVF_READABLE, &probe.waker), 0);
     ck_assert_int_eq(add(-1, &interest, EVF_READABLE, &probe.waker), -EBADF);
@@ -111,7 +112,7 @@ START_TEST(failed_add_leaves_the_interest_unregistered)
 }
 END_TEST
 
-START_TEST(id_is_unique_among_the_live_ones_of_a_fd)
+START_TEST(id_is_unique_among_the_live_ones_of_a_fd) /* F34 F13 */
 {
     evf_reactor *reactor = evf_executor_reactor(executor);
     evf_event event = {.id = 1, .signals = EVF_READABLE};
@@ -194,7 +195,7 @@ START_TEST(event_between_the_check_and_the_registration_is_seen) /* F7 */
 }
 END_TEST
 
-START_TEST(armed_exactly_while_somebody_waits) /* R3 */
+START_TEST(armed_exactly_while_somebody_waits) /* R3 F3 */
 {
     evf_interest r = {0}, w = {0}, r2 = {0};
     struct probe probe;
@@ -224,7 +225,7 @@ START_TEST(armed_exactly_while_somebody_waits) /* R3 */
 }
 END_TEST
 
-START_TEST(removing_twice_and_without_registering_is_fine)
+START_TEST(removing_twice_and_without_registering_is_fine) /* F6 */
 {
     evf_interest interest = {0};
     struct probe probe;

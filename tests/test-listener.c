@@ -197,7 +197,7 @@ START_TEST(close_ends_those_who_wait_with_ebadf)
 }
 END_TEST
 
-START_TEST(closing_twice_is_misuse)
+START_TEST(closing_twice_is_misuse) /* F14 */
 {
     struct sockaddr_in address;
     evf_listener *listener = listen_here(&address);
@@ -460,6 +460,7 @@ START_TEST(connection_kept_is_closed_with_the_listener) /* F28 */
     ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
     let_go(&h);
     evf_listener_close(listener);
+    ck_assert(readable(client));
     hear(client, "");
     while (n > 0)
         close(fillers[--n]);

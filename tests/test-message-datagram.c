@@ -222,7 +222,8 @@ full_receiver(struct sockaddr_un *address, socklen_t *length)
     return fd;
 }
 
-START_TEST(full_queue_of_a_receiver_is_eagain_where_waiting_would_spin)
+START_TEST(
+    full_queue_of_a_receiver_is_eagain_where_waiting_would_spin) /* F19 */
 {
     struct sockaddr_un address;
     struct letter l;
@@ -284,7 +285,7 @@ START_TEST(full_queue_of_one_receiver_does_not_stop_messages_to_another)
 END_TEST
 
 /* The receiver's queue has room: it is the sender that must wait. */
-START_TEST(full_sender_waits_although_the_receiver_is_named)
+START_TEST(full_sender_waits_although_the_receiver_is_named) /* F13 */
 {
     static char large[3000];
     struct sockaddr_un address;

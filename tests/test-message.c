@@ -2,6 +2,7 @@
 #include "message-support.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "foreign.h"
@@ -224,7 +225,7 @@ START_TEST(message_that_came_beats_a_request) /* F35 F31 */
 END_TEST
 
 /* A message is most likely all that there is: the next one is waited for. */
-START_TEST(steady_state_neither_allocates_nor_tries_in_vain)
+START_TEST(steady_state_neither_allocates_nor_tries_in_vain) /* F7 */
 {
     struct letter l;
     struct hand h = {0};
@@ -311,6 +312,15 @@ START_TEST(message_to_a_full_socket_waits) /* F2 F13 */
 }
 END_TEST
 
+static volatile sig_atomic_t signals;
+
+static void
+on_signal(int signal)
+{
+    (void)signal;
+    signals++;
+}
+
 START_TEST(message_without_a_reader_is_epipe_and_no_signal) /* R2 */
 {
     struct letter l;
@@ -318,10 +328,13 @@ START_TEST(message_without_a_reader_is_epipe_and_no_signal) /* R2 */
     int peer;
     evf_socket *socket = adopt_pair(&peer);
 
+    signal(SIGPIPE, on_signal);
     close(peer);
     ck_assert_int_eq(finish_now(
                          evf_sendmsg(NULL, socket, letter(&l, &c, 1), 0)),
         -EPIPE);
+    ck_assert_int_eq(signals, 0);
+    signal(SIGPIPE, SIG_DFL);
     evf_socket_close(socket);
 }
 END_TEST

@@ -80,7 +80,7 @@ START_TEST(latest_waker_of_an_alarm_wins) /* F8 */
 }
 END_TEST
 
-START_TEST(cancelled_alarm_is_silent_and_may_be_set_again)
+START_TEST(cancelled_alarm_is_silent_and_may_be_set_again) /* F13 */
 {
     struct evfi_alarm alarm = {.rang = 0};
     struct probe cancelled, probe;
@@ -100,7 +100,8 @@ START_TEST(cancelled_alarm_is_silent_and_may_be_set_again)
 }
 END_TEST
 
-START_TEST(tick_is_armed_for_the_earliest_and_deleted_at_the_end) /* L29 */
+START_TEST(
+    tick_is_armed_for_the_earliest_and_deleted_at_the_end) /* L29 F23 F43 */
 {
     struct evfi_alarm late = {.rang = 0}, early = {.rang = 0};
     struct probe probe;

@@ -120,7 +120,7 @@ START_TEST(terminal_with_nothing_typed_is_waited_for)
 }
 END_TEST
 
-START_TEST(null_device_is_always_at_its_end)
+START_TEST(null_device_is_always_at_its_end) /* L17 */
 {
     char c;
     evf_socket *socket;

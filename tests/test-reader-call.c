@@ -167,7 +167,7 @@ START_TEST(drop_of_a_pending_call_loses_no_data) /* F13 */
 }
 END_TEST
 
-START_TEST(second_call_meanwhile_is_ealready)
+START_TEST(second_call_meanwhile_is_ealready) /* F34 */
 {
     struct script s = script("x\ny\n", 100);
     evf_reader *reader = reader_of(&s, 100);

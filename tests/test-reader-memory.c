@@ -32,7 +32,7 @@ limited(size_t limit, size_t step)
 }
 
 /* Also beside the size of the first buffer, and of those that it grows to. */
-START_TEST(limit_is_what_a_call_yields_at_most)
+START_TEST(limit_is_what_a_call_yields_at_most) /* F47 */
 {
     static const size_t limits[] = {1, 2, 3, 10, 4094, 4095, 4096, 4097, 8190,
         8191, 8192, 8193, 10000};
@@ -141,7 +141,7 @@ START_TEST(steady_state_allocates_nothing)
 END_TEST
 
 /* Requests that come one by one never meet the end of the buffer. */
-START_TEST(reader_that_is_empty_has_all_of_its_room)
+START_TEST(reader_that_is_empty_has_all_of_its_room) /* F28 */
 {
     struct script s = script("0123456789\n", 11);
     evf_reader *reader = reader_of(&s, 100);

@@ -157,7 +157,7 @@ START_TEST(callback_refuses_null)
 }
 END_TEST
 
-START_TEST(callbacks_fire_once_with_what_occurred)
+START_TEST(callbacks_fire_once_with_what_occurred) /* F7 */
 {
     evf_interest r = {0}, w = {0};
     struct probe reader, writer;
@@ -247,7 +247,33 @@ START_TEST(callback_moves_an_interest_to_another_socket)
 }
 END_TEST
 
-TEST_MAIN("socket-callback", waker_that_closes_the_socket_when_it_is_cloned,
+START_TEST(callback_that_fails_leaves_the_interest_unregistered) /* F28 F47 */
+{
+    evf_interest interest = {0};
+    struct probe probe;
+    int peer;
+    evf_socket *socket = adopt_pair(&peer);
+
+    probe_init(&probe);
+    ck_assert_int_eq(evf_socket_set_readable_callback(socket, &interest,
+                         &probe.waker),
+        0);
+    ck_assert_int_eq(evf_socket_set_readable_callback(NULL, &interest,
+                         &probe.waker),
+        -EBADF);
+    ck_assert_ptr_null(interest.entry);
+    ck_assert_int_eq(probe_live(&probe), 0);
+    say(peer, "x");
+    pass();
+    ck_assert_uint_eq(probe.wakes, 0);
+    evf_socket_close(socket);
+    close(peer);
+}
+END_TEST
+
+TEST_MAIN("socket-callback",
+    callback_that_fails_leaves_the_interest_unregistered,
+    waker_that_closes_the_socket_when_it_is_cloned,
     second_waker_that_closes_the_socket_when_it_is_cloned,
     those_who_wait_are_woken_before_the_fd_is_closed,
     waker_that_closes_the_socket_it_waits_on, callback_refuses_null,

@@ -204,7 +204,7 @@ START_TEST(reference_keeps_the_object_and_not_the_fd)
 }
 END_TEST
 
-START_TEST(closing_twice_is_misuse)
+START_TEST(closing_twice_is_misuse) /* F14 */
 {
     int peer;
     evf_socket *socket = evf_socket_ref(adopt_pair(&peer));
@@ -287,7 +287,7 @@ START_TEST(shutdown_of_a_pipe_is_refused)
 }
 END_TEST
 
-START_TEST(socket_outlives_its_executor) /* F23 */
+START_TEST(socket_outlives_its_executor) /* F23 F7 */
 {
     struct hand h = {0};
     char buf[8];
@@ -375,7 +375,7 @@ START_TEST(socket_made_while_the_executor_goes_is_closed_by_hand) /* F16 */
 }
 END_TEST
 
-START_TEST(op_in_use_is_refused_and_keeps_no_reference) /* F34 */
+START_TEST(op_in_use_is_refused_and_keeps_no_reference) /* F34 F6 */
 {
     struct hand h = {0};
     char buf[8];

@@ -88,7 +88,7 @@ level_triggered_host(bool host_is_first)
     close(fds[1]);
 }
 
-START_TEST(level_triggered_host_gets_all_of_its_calls) /* L1 */
+START_TEST(level_triggered_host_gets_all_of_its_calls) /* L1 F23 */
 {
     level_triggered_host(true);
     level_triggered_host(false);

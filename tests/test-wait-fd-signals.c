@@ -7,7 +7,7 @@
 
 /* What evf_wait_fd() arms, and what it tells of. */
 
-START_TEST(only_what_was_asked_for_is_told)
+START_TEST(only_what_was_asked_for_is_told) /* F25 */
 {
     int fds[2];
 

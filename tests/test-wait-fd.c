@@ -73,7 +73,7 @@ START_TEST(files_directories_and_closed_fds_are_refused) /* L17 */
 }
 END_TEST
 
-START_TEST(ready_fd_needs_no_event)
+START_TEST(ready_fd_needs_no_event) /* L1 */
 {
     struct hand h = {0};
     int fds[2];
@@ -473,7 +473,7 @@ START_TEST(two_executors_wait_for_one_fd) /* F46 */
 END_TEST
 
 /* A wake without an event is to look anew, not an error. */
-START_TEST(wait_that_is_roused_looks_and_goes_on)
+START_TEST(wait_that_is_roused_looks_and_goes_on) /* F7 */
 {
     struct evfi_entry *entry = NULL;
     struct hand h = {0};

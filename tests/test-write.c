@@ -88,7 +88,7 @@ START_TEST(arguments_that_cannot_be_are_refused) /* F47 */
 }
 END_TEST
 
-START_TEST(write_takes_what_there_is_room_for)
+START_TEST(write_takes_what_there_is_room_for) /* L6 */
 {
     struct hand h = {0};
     size_t len = 4 << 20;

@@ -5,7 +5,7 @@
 
 #include "core/context-internal.h"
 
-START_TEST(yield_wakes_itself_once_and_ends_at_the_next_poll) /* F4 F40 */
+START_TEST(yield_wakes_itself_once_and_ends_at_the_next_poll) /* F4 F40 F2 */
 {
     struct probe probe;
     evf_future *yield = evf_yield(NULL);

@@ -22,6 +22,8 @@ EVF_C_BEGIN
  * Host events on the same descriptor go on working unchanged, with one exception
  * of libevent's making: an edge-triggered event that is added while a wait is
  * pending is served level-triggered until it is added anew. It misses nothing.
+ * To find those that are there before, arming looks at the events of all lower
+ * descriptors, some nanoseconds each; a socket (socket.h) is armed without.
  */
 #define EVF_READABLE (1u << 0) /* a read would not block; also EOF and errors */
 #define EVF_WRITABLE (1u << 1) /* a write would not block; also errors */

@@ -46,17 +46,20 @@ struct neighbour {
     short edge;
 };
 
-/* Libevent walks its events in the order of their fds. */
+/* Libevent walks its events in the order of their fds, then signals, timers. */
 static int
 look_for_edge(const struct event_base *base, const struct event *event,
     void *arg)
 {
     struct neighbour *neighbour = arg;
     evutil_socket_t fd = event_get_fd(event);
+    short events = event_get_events(event);
 
     (void)base;
+    if ((events & (EV_READ | EV_WRITE | EV_CLOSED)) == 0)
+        return 1;
     if (fd == neighbour->fd)
-        neighbour->edge = event_get_events(event) & EV_ET;
+        neighbour->edge = events & EV_ET;
     return fd >= neighbour->fd;
 }
 
