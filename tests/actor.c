@@ -6,29 +6,6 @@
 
 #include <ctype.h>
 #include <stdlib.h>
-#include <string.h>
-
-static char steps[256];
-static size_t stepped;
-
-void
-trace(char what)
-{
-    ck_assert_uint_lt(stepped, sizeof(steps) - 1);
-    if (what != 0)
-        steps[stepped++] = what;
-}
-
-const char *
-trace_take(void)
-{
-    static char taken[sizeof(steps)];
-
-    memcpy(taken, steps, stepped);
-    taken[stepped] = 0;
-    stepped = 0;
-    return taken;
-}
 
 static enum evf_poll
 actor_poll(evf_future *future, evf_context *cx)

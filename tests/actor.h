@@ -6,8 +6,8 @@
 
 /*
  * A future that does what a test says, at each poll and at its drop, and leaves
- * its name in a trace. It starts zeroed, is given to actor(), and outlives the
- * future.
+ * its name in the trace, in small letters when it is dropped. It starts zeroed,
+ * is given to actor(), and outlives the future.
  *
  *     struct actor a = {.name = 'A', .acts = frees_the_owner, .arg = owner};
  *
@@ -33,14 +33,6 @@ evf_future *actor(struct actor *self);
 
 /* Lets it end: wakes it if it was polled. */
 void actor_finish(struct actor *self, intptr_t result);
-
-/*
- * What happened in order, since the last look: an actor's name when it is
- * polled, and in small letters when it is dropped.
- */
-void trace(char what);
-const char *trace_take(void);
-#define ck_assert_traced(expected) ck_assert_str_eq(trace_take(), (expected))
 
 /* What an actor is given to free, and what came of that: "()" in the trace. */
 struct frees {

@@ -318,11 +318,6 @@ check-long:
 	CK_TIMEOUT_MULTIPLIER=100; export CK_TIMEOUT_MULTIPLIER; \
 	$(MAKE) $(AM_MAKEFLAGS) check-summed TESTS=tests/fuzz
 
-# All but the programs of many seeds and many rows.
-check-plain:
-	@$(MAKE) $(AM_MAKEFLAGS) check-summed \
-	    TESTS='$(unit_tests) $(usage_programs) $(script_tests) $(example_tests)'
-
 check-valgrind:
 	@CK_TIMEOUT_MULTIPLIER=20; export CK_TIMEOUT_MULTIPLIER; \
 	$(MAKE) $(AM_MAKEFLAGS) check-summed \
@@ -372,5 +367,5 @@ dist-hook:
 	    cp -p $(srcdir)/$$file $(distdir)/$$file || exit 1; \
 	done
 
-.PHONY: check-plain check-examples check-long check-sum check-summed check-valgrind \
+.PHONY: check-examples check-long check-sum check-summed check-valgrind \
 	mutants

@@ -274,9 +274,32 @@ pair(int fds[2])
         0);
 }
 
+static char steps[256];
+static size_t stepped;
+
+void
+trace(char what)
+{
+    ck_assert_uint_lt(stepped, sizeof(steps) - 1);
+    if (what != 0)
+        steps[stepped++] = what;
+}
+
+const char *
+trace_take(void)
+{
+    static char taken[sizeof(steps)];
+
+    memcpy(taken, steps, stepped);
+    taken[stepped] = 0;
+    stepped = 0;
+    return taken;
+}
+
 static void
 setup(void)
 {
+    trace_take();
     fds_before = fds_open();
     blocks_before = blocks;
     misuses = 0;

@@ -93,6 +93,11 @@ struct leaf {
 evf_future *leaf(struct leaf *leaf);
 void leaf_finish(struct leaf *leaf, intptr_t result);
 
+/* What happened in order, a letter for each step, since the last look. */
+void trace(char what);
+const char *trace_take(void);
+#define ck_assert_traced(expected) ck_assert_str_eq(trace_take(), (expected))
+
 /* A result that counts how often it is disposed of. */
 struct thing {
     unsigned disposals;

@@ -182,7 +182,7 @@ START_TEST(result_that_is_there_beats_the_interruption)
 END_TEST
 
 static intptr_t nested;
-static struct actor nested_actor = {.ready = true};
+static struct actor nested_actor;
 
 static void
 blocks(struct actor *self)
@@ -197,6 +197,7 @@ START_TEST(block_on_inside_a_poll_and_a_drop_is_refused) /* F22 */
     struct actor drops = {.dropped = blocks};
     evf_task *task;
 
+    nested_actor = (struct actor){.ready = true};
     ck_assert_int_eq(evf_block_on(executor, actor(&polls)), 0);
     ck_assert_int_eq(nested, -EDEADLK);
     ck_assert_uint_eq(nested_actor.drops, 1);
@@ -221,6 +222,7 @@ START_TEST(block_on_inside_a_callback_of_ours_is_refused) /* F22 */
 {
     struct told told = {.then = callback_blocks};
 
+    nested_actor = (struct actor){.ready = true};
     evf_task_detach(evf_spawn_then(executor, NULL, tell, &told));
     run();
     ck_assert_int_eq(nested, -EDEADLK);
@@ -246,6 +248,7 @@ host_blocks(void *arg)
 
 START_TEST(block_on_inside_a_callback_of_the_hosts_is_refused) /* F22 */
 {
+    nested_actor = (struct actor){.ready = true};
     event_set_log_callback(count_warnings);
     host_calls(host_blocks, NULL);
     run();

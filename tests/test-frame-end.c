@@ -11,18 +11,6 @@
  * what must not be done is seen.
  */
 
-static char trace[64];
-
-static void
-mark(char c)
-{
-    size_t n = strlen(trace);
-
-    ck_assert_uint_lt(n, sizeof(trace) - 1);
-    trace[n] = c;
-    trace[n + 1] = '\0';
-}
-
 /* A leaf that marks its drop. */
 struct marked {
     evf_future future;
@@ -43,7 +31,7 @@ marked_poll(evf_future *self, evf_context *cx)
 static void
 marked_drop(evf_future *self)
 {
-    mark(evf_container_of(self, struct marked, future)->mark);
+    trace(evf_container_of(self, struct marked, future)->mark);
 }
 
 static const evf_future_ops marked_ops = {
@@ -72,12 +60,12 @@ traced_run(evf_future *self, evf_context *cx)
 
     EVF_BEGIN(self, cx);
     j->begun++;
-    mark('B');
+    trace('B');
     EVF_TRY(j->got, handed(j));
-    mark('R');
+    trace('R');
     EVF_RETURN(j->got);
     EVF_FINALLY;
-    mark('F');
+    trace('F');
     blocks_in_finally = heap_blocks();
     context_in_finally = cx;
     finish(j);
@@ -89,7 +77,7 @@ JOB(traced);
 static evf_future *
 traced(evf_future *child)
 {
-    trace[0] = '\0';
+    trace_take();
     return &job(NULL, &traced_ops, child)->frame.future;
 }
 
@@ -103,11 +91,11 @@ START_TEST(finally_runs_once_on_return_and_a_drop_does_not_repeat_it)
 
     probe_init(&probe);
     ck_assert_int_eq(settle(future, &probe), EVF_READY);
-    ck_assert_str_eq(trace, "BcRF");
+    ck_assert_traced("BcRF");
     ck_assert_ptr_nonnull(context_in_finally);
     ck_assert_int_eq(evf_future_take(future), 5);
     evf_future_drop(future);
-    ck_assert_str_eq(trace, "BcRF");
+    ck_assert_traced("");
     ck_assert_uint_eq(heap_blocks(), before);
 }
 END_TEST
@@ -118,7 +106,7 @@ START_TEST(finally_runs_once_on_an_error)
     struct marked m = {.ready = true, .result = -EPIPE};
 
     ck_assert_int_eq(complete(traced(marked(&m, 'c'))), -EPIPE);
-    ck_assert_str_eq(trace, "BcF");
+    ck_assert_traced("BcF");
 }
 END_TEST
 
@@ -132,9 +120,9 @@ START_TEST(drop_ends_the_child_then_finally_then_the_storage)
 
     probe_init(&probe);
     ck_assert_int_eq(settle(future, &probe), EVF_PENDING);
-    ck_assert_str_eq(trace, "B");
+    ck_assert_traced("B");
     evf_future_drop(future);
-    ck_assert_str_eq(trace, "BcF");
+    ck_assert_traced("cF");
     ck_assert_uint_eq(blocks_in_finally, before + 1);
     ck_assert_uint_eq(heap_blocks(), before);
     ck_assert_ptr_null(context_in_finally);
@@ -148,7 +136,7 @@ START_TEST(drop_before_the_first_poll_runs_finally_alone)
     size_t before = heap_blocks();
 
     evf_future_drop(traced(marked(&m, 'c')));
-    ck_assert_str_eq(trace, "Fc"); /* the argument, which finish() drops */
+    ck_assert_traced("Fc"); /* the argument, which finish() drops */
     ck_assert_uint_eq(blocks_in_finally, before + 1);
     ck_assert_uint_eq(heap_blocks(), before);
 }
@@ -168,10 +156,10 @@ START_TEST(finally_runs_once_under_a_request)
     cx.request = -ECANCELED;
     cx.own = (struct evfi_budget){0, 1};
     ck_assert_int_eq(evf_future_poll(future, &cx), EVF_READY);
-    ck_assert_str_eq(trace, "BcF");
+    ck_assert_traced("BcF");
     ck_assert_int_eq(evf_future_take(future), -ECANCELED);
     evf_future_drop(future);
-    ck_assert_str_eq(trace, "BcF");
+    ck_assert_traced("");
 }
 END_TEST
 
@@ -186,9 +174,9 @@ START_TEST(nested_frames_end_from_the_inside_out)
     inner = traced(marked(&m, 'c'));
     outer = traced(inner);
     ck_assert_int_eq(settle(outer, &probe), EVF_PENDING);
-    ck_assert_str_eq(trace, "BB");
+    ck_assert_traced("BB");
     evf_future_drop(outer);
-    ck_assert_str_eq(trace, "BBcFF");
+    ck_assert_traced("cFF");
 }
 END_TEST
 
@@ -462,7 +450,7 @@ START_TEST(frame_is_not_touched_after_its_release)
     ck_assert_int_eq(settle(future, &probe), EVF_PENDING);
     evf_future_drop(future);
     evf_future_drop(traced(marked(&m[2], 'c')));
-    ck_assert_str_eq(trace, "Fc");
+    ck_assert_traced("Fc");
     evf_set_allocator(NULL, NULL);
 }
 END_TEST
@@ -474,10 +462,10 @@ START_TEST(executor_that_goes_drops_a_pending_frame_once)
     evf_task *task = evf_spawn(executor, traced(marked(&m, 'c')));
 
     run_passes(4);
-    ck_assert_str_eq(trace, "B");
+    ck_assert_traced("B");
     executor_done();
     ck_assert_int_eq(evf_task_free(task), 0);
-    ck_assert_str_eq(trace, "BcF");
+    ck_assert_traced("cF");
 }
 END_TEST
 

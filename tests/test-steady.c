@@ -200,6 +200,7 @@ START_TEST(a_thousand_round_trips_poll_no_more_than_they_wake)
     struct echo e = {0};
     int fd = start(&e);
 
+    wakes = polls = 0;
     evf_task_detach(evf_spawn(executor, evf_poll_fn(NULL, poll_counted, &e)));
     trips(fd, TRIPS);
     ck_assert_uint_le(polls, wakes + 1);
