@@ -171,7 +171,7 @@ select_check(struct sweep *s)
 {
     bool won = s->ended && !evf_failed(s->result);
 
-    EXPECT(s->which == (won ? 1 : 99));
+    EXPECT(s->which == (won ? 1 : 3));
 }
 
 static evf_future *

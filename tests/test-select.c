@@ -5,8 +5,6 @@
 
 #include "core/context-internal.h"
 
-#define NOBODY 99u
-
 static struct leaf leaves[EVF_SELECT_MAX + 1];
 static struct thing things[EVF_SELECT_MAX + 1];
 static struct probe probe;
@@ -22,7 +20,7 @@ select_leaves(evf_op *op, size_t n)
     memset(leaves, 0, sizeof(leaves));
     memset(things, 0, sizeof(things));
     probe_init(&probe);
-    which = NOBODY;
+    which = 99;
     for (size_t i = 0; i < n; i++) {
         leaves[i].dispose = thing_dispose;
         futures[i] = leaf(&leaves[i]);
@@ -129,14 +127,14 @@ START_TEST(losers_are_dropped_before_the_winner_is_told) /* F26 */
     evf_completer *loser = evf_completer_new(NULL);
     evf_future *select;
 
-    which = NOBODY;
+    which = 99;
     probe_init(&probe);
     evf_completer_set_cancel(loser, look_when_dropped, NULL);
     select = evf_select(NULL, &which, 2,
         (evf_future *[]){evf_completer_future(loser),
             evf_ready(NULL, 4, NULL)});
     ck_assert_int_eq(poll_with(select, &probe, NULL), EVF_READY);
-    ck_assert_uint_eq(which_at_drop, NOBODY);
+    ck_assert_uint_eq(which_at_drop, 2);
     ck_assert_uint_eq(which, 1);
     evf_future_drop(select);
 }
@@ -194,7 +192,7 @@ START_TEST(numbers_that_are_refused_drop_all) /* F47 */
         evf_future_failed(-EINVAL));
     ck_assert_ptr_eq(evf_select(&op, &which, 9, NULL),
         evf_future_failed(-EINVAL));
-    ck_assert_uint_eq(which, NOBODY);
+    ck_assert_uint_eq(which, 9);
     ck_assert_ptr_null(op.future.ops);
 }
 END_TEST
@@ -237,7 +235,7 @@ START_TEST(dropped_anywhere_drops_all) /* F13 F33 */
             evf_future_drop(select);
             ck_assert_uint_eq(drops(4), 4);
             ck_assert_uint_eq(disposals(), 0);
-            ck_assert_uint_eq(which, NOBODY);
+            ck_assert_uint_eq(which, 4);
             ck_assert_ptr_null(op.future.ops);
             ck_assert_int_eq(probe_live(&probe), 0);
         }
@@ -272,7 +270,7 @@ START_TEST(operations_give_in_to_a_request_and_do_not_win) /* F31 F35 */
     ck_assert_int_eq(poll_with(select, &probe, executor), EVF_PENDING);
     ck_assert_int_eq(poll_requested(select, -ECANCELED), EVF_READY);
     ck_assert_uint_eq(drops(3), 3);
-    ck_assert_uint_eq(which, NOBODY);
+    ck_assert_uint_eq(which, 3);
     ck_assert_int_eq(evf_future_take(select), -ECANCELED);
     evf_future_drop(select);
 }
@@ -323,7 +321,7 @@ START_TEST(child_that_cleans_up_is_waited_for) /* F31 */
         memset(&slow, 0, sizeof(slow));
         memset(leaves, 0, sizeof(leaves));
         probe_init(&probe);
-        which = NOBODY;
+        which = 99;
         select = evf_select(NULL, &which, 2,
             (evf_future *[]){leaf(&leaves[0]),
                 evf_shield(NULL, 100, leaf(&slow))});
@@ -335,7 +333,7 @@ START_TEST(child_that_cleans_up_is_waited_for) /* F31 */
         ck_assert_uint_eq(misuses, 0); /* it was not polled again: F14 */
         leaf_finish(&slow, result);
         ck_assert_int_eq(poll_requested(select, -ECANCELED), EVF_READY);
-        ck_assert_uint_eq(which, result == 0 ? 1 : NOBODY);
+        ck_assert_uint_eq(which, result == 0 ? 1 : 2);
         ck_assert_int_eq(evf_future_take(select), result);
         evf_future_drop(select);
         ck_assert_uint_eq(slow.drops, 1);

@@ -261,6 +261,34 @@ START_TEST(null_sockets_are_fine) /* F47 */
 }
 END_TEST
 
+/* EVF_AWAIT stores an error where a socket should be. */
+START_TEST(failed_sockets_are_fine) /* F47 */
+{
+    evf_socket *failed = (evf_socket *)(intptr_t)-ECONNREFUSED;
+    evf_interest interest = {0};
+    struct probe probe;
+    char c;
+
+    probe_init(&probe);
+    evf_socket_close(failed);
+    evf_socket_dispose(failed);
+    evf_socket_unref(evf_socket_ref(failed));
+    ck_assert_int_eq(evf_socket_fd(failed), -1);
+    ck_assert_int_eq(evf_socket_release_fd(failed), -EBADF);
+    ck_assert_int_eq(evf_socket_shutdown(failed, SHUT_WR), -EBADF);
+    ck_assert_int_eq(evf_socket_set_readable_callback(failed, &interest,
+                         &probe.waker),
+        -EBADF);
+    ck_assert_int_eq(finish_now(evf_read(NULL, failed, &c, 1)), -EBADF);
+    ck_assert_int_eq(finish_now(evf_write(NULL, failed, "", 1)), -EBADF);
+    ck_assert_int_eq(finish_now(evf_write_all(NULL, failed, "", 1)), -EBADF);
+    ck_assert_int_eq(finish_now(evf_writev(NULL, failed,
+                         &(struct iovec){TEXT("x"), 1}, 1)),
+        -EBADF);
+    ck_assert_int_eq(finish_now(evf_recvmsg(NULL, failed, NULL, 0)), -EBADF);
+}
+END_TEST
+
 START_TEST(shutdown_says_end_of_file_to_the_peer)
 {
     int peer;
@@ -455,8 +483,9 @@ TEST_MAIN("socket", new_refuses_what_cannot_be_waited_for, new_refuses_null,
     operation_begun_before_the_close_and_polled_after,
     reference_keeps_the_object_and_not_the_fd, closing_twice_is_misuse,
     release_gives_back_a_fd_without_events, null_sockets_are_fine,
-    shutdown_says_end_of_file_to_the_peer, shutdown_of_a_pipe_is_refused,
-    socket_outlives_its_executor, release_after_the_executor_is_gone,
+    failed_sockets_are_fine, shutdown_says_end_of_file_to_the_peer,
+    shutdown_of_a_pipe_is_refused, socket_outlives_its_executor,
+    release_after_the_executor_is_gone,
     socket_made_while_the_executor_goes_is_closed_by_hand,
     op_in_use_is_refused_and_keeps_no_reference,
     operation_on_the_heap_is_freed_by_its_drop, visit_names_the_fd)

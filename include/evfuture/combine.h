@@ -23,8 +23,12 @@ EVF_C_BEGIN
  *         evf_read(&f->op[1], f->peer, f->buf, sizeof(f->buf)),
  *         evf_channel_recv(&f->op[2], f->inbox) }));
  *
- * A child that ends with the error of the cancel request in force has not won;
- * if all end so, that error is the result and `*which` is left alone.
+ * Of several that are ready the first in the array wins: put a deadline before
+ * what may always be ready, or it will not get its turn.
+ *
+ * A child that ends with the error of the cancel request in force has not won.
+ * If all end so, that error is the result, and `*which` is `n`, as it is from
+ * the start and on failure.
  *
  * Returns: the future: the winner's result, its index in `*which`. NULL
  *   (-ENOMEM), the -EBUSY future, or the -EINVAL future if `n` is 0 or above 8.

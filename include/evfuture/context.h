@@ -21,6 +21,9 @@ EVF_C_BEGIN
  *     evf_context_with_waker(&mine, cx, &self->waker);
  *     evf_future_poll_child(self->child, &mine, &self->polled, &r, &dispose);
  *
+ * Such a one polls the children that were woken, those that a lack of budget
+ * held back, which are woken at once, and, while a request is in force, all.
+ *
  * The fields are the library's. A context is not copied.
  */
 typedef struct evf_executor evf_executor;

@@ -68,7 +68,8 @@ struct evf_future {
     /* Set when poll returns EVF_READY; one of the codes below before, while,
      * and after it was taken. They are no errno of any system. */
     intptr_t result;
-    /* Frees a result that nobody took; NULL when there is nothing to free. */
+    /* Frees a result that nobody took; NULL when there is nothing to free. May
+     * be set as late as by the poll that makes it ready. */
     void (*dispose)(void *result);
 };
 
@@ -82,6 +83,10 @@ struct evf_future {
  * free for the next one. Constructing into storage in use gives a future that
  * fails with -EBUSY and harms nobody. Where a constructor takes an `evf_op *`,
  * NULL means the heap.
+ *
+ * A future written by hand may live there too, if it fits: it is in use exactly
+ * while `future.ops` is set. So its constructor looks whether that is NULL, and
+ * its drop ends with setting it to NULL.
  */
 typedef union evf_op {
     max_align_t align;

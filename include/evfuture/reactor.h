@@ -54,8 +54,8 @@ typedef struct evf_interest {
  *
  * Returns: 0. -EBADF if the fd is not open; -ENOTSUP for a regular file or a
  *   directory, which are always ready (threads read those); -EEXIST if another
- *   interest is registered under this (fd, id); -EINVAL without READABLE and
- *   WRITABLE, or for NULL; -ENOMEM; -ESHUTDOWN once the executor is gone. On
+ *   interest is registered under this (fd, id); -EINVAL for neither READABLE
+ *   nor WRITABLE, or for NULL; -ENOMEM; -ESHUTDOWN once the executor is gone. On
  *   failure the interest is not registered.
  * Ownership: `interest` is pinned until it fires or is removed; `waker` is
  *   cloned.

@@ -57,7 +57,7 @@ EVF_API evf_reader *evf_reader_new(const evf_source_ops *ops, void *source,
 EVF_API void evf_reader_free(evf_reader *reader);
 
 /*
- * Reads exactly `count` bytes.
+ * Reads exactly `count` bytes; 0 of them are there at once.
  *
  * Returns: the future: `count`; 0 if the stream ended before the first of
  *   them; -ENODATA if it ended after; -EMSGSIZE if `count` is above the limit;

@@ -17,10 +17,12 @@ struct sockaddr;
  *
  * Operations are lazy: the system call is made when the future is polled, and
  * whenever that would block the operation waits. They hold a reference on the
- * socket; closing it makes them fail with -EBADF, and so does a NULL socket.
- * Their other errors are those of the system call. SIGPIPE is never raised: on
- * sockets by MSG_NOSIGNAL, elsewhere by blocking it during the call, which costs
- * two calls more.
+ * socket; closing it makes them fail with -EBADF. Their other errors are those
+ * of the system call. SIGPIPE is never raised: on sockets by MSG_NOSIGNAL,
+ * elsewhere by blocking it during the call, which costs two calls more.
+ *
+ * NULL, and an error that EVF_AWAIT stored in the place of a socket, are no
+ * socket: operations fail with -EBADF, and closing it is fine.
  *
  * After evf_executor_free() operations fail with -ESHUTDOWN, and the socket is
  * still to be closed.
@@ -46,7 +48,7 @@ EVF_API int evf_socket_new(evf_socket **socket, evf_executor *executor, int fd);
 
 /*
  * Ends the socket: whoever waits gets -EBADF, the file descriptor is closed.
- * NULL is fine.
+ * NULL and failed results are fine.
  *
  * Ownership: takes.
  * Context: loop thread; inside any poll; after the executor is gone.

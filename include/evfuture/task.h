@@ -57,7 +57,8 @@ EVF_API evf_task *evf_spawn_then(evf_executor *executor, evf_future *future,
 
 /*
  * Ends the task, if it has not ended, and releases the handle. A result that
- * nobody took is freed.
+ * nobody took is freed. What is dropped may run code of yours that looks at the
+ * handle: set the variable to NULL before.
  *
  * Returns: 0 if nothing of the task runs any more; 1 if it contains the code
  *   that is running, and ends when that returns: what it borrows must live
@@ -73,8 +74,9 @@ EVF_API int evf_task_free(evf_task *task);
 /*
  * Asks the task to end: its innermost await fails with -ECANCELED, and so does
  * every later one outside of a shield. A result that is there already wins. A
- * task that was never polled is dropped, and ends with -ECANCELED. After the
- * end it does nothing; NULL is fine.
+ * task that was never polled is dropped, and ends with -ECANCELED, unless its
+ * future has to start all the same (a shield, a group, a join). After the end it
+ * does nothing; NULL is fine.
  *
  * Ownership: borrows.
  * Context: loop thread. Never runs the task inline.

@@ -10,7 +10,11 @@ EVF_C_BEGIN
  * Time: sleeping, ticking, deadlines, and the place where clean-up may await.
  *
  * Times are milliseconds of the executor's monotonic clock. A deadline never
- * fires early; equal deadlines fire in the order in which they were armed.
+ * fires early; equal deadlines fire in the order in which they were armed. How
+ * late one may be is up to the base's clock: event_base_new() takes one that
+ * steps with the kernel's timer, by 4 ms at 250 Hz; with
+ * EVENT_BASE_FLAG_PRECISE_TIMER it steps by less than 1 ms.
+ *
  * Under a foreign executor all of it fails with -ENOTSUP.
  */
 

@@ -95,6 +95,8 @@ evf_select(evf_op *op, unsigned *which, size_t n, evf_future *const *futures)
 {
     struct select *s;
 
+    if (which != NULL)
+        *which = (unsigned)n;
     if (n == 0 || n > EVF_SELECT_MAX || futures == NULL)
         return evfi_combine_refuse(n, futures, evf_future_failed(-EINVAL));
     s = evfi_op_claim(op, &select_ops);

@@ -139,8 +139,13 @@ try_accept(struct evfi_operation *operation)
 {
     evf_listener *listener = listener_of(operation->entry);
     evf_socket *socket = operation->u.accepted;
-    int fd = next_connection(listener), err = fd;
+    int fd = -ENOMEM, err;
 
+    if (socket == NULL)
+        socket = operation->u.accepted = evfi_socket_allocate();
+    if (socket != NULL)
+        fd = next_connection(listener);
+    err = fd;
     if (fd >= 0) {
         err = evfi_socket_open(socket, listener->entry.reactor, fd,
             EVFI_FD_SOCKET | EVFI_FD_NONBLOCK);
@@ -192,22 +197,16 @@ evf_future *
 evf_accept(evf_op *op, evf_listener *listener)
 {
     struct evfi_operation *operation;
-    evf_socket *socket;
 
     if (listener == NULL)
         return evf_future_failed(-EBADF);
     operation = evfi_operation_claim(op, &accept_ops, &listener->entry);
     if (!evfi_future_is_real(operation))
         return (evf_future *)operation;
-    socket = listener->spare;
+    operation->u.accepted = listener->spare;
     listener->spare = NULL;
-    if (socket == NULL)
-        socket = evfi_socket_allocate();
-    if (socket == NULL) {
-        evfi_operation_drop(&operation->op.future);
-        return NULL;
-    }
-    operation->u.accepted = socket;
+    if (operation->u.accepted == NULL)
+        operation->u.accepted = evfi_socket_allocate();
     operation->op.future.dispose = evf_socket_dispose;
     return &operation->op.future;
 }

@@ -121,7 +121,7 @@ message_new(evf_op *op, const evf_future_ops *ops, evf_socket *socket,
 {
     struct evfi_operation *operation;
 
-    if (socket == NULL)
+    if (!evfi_socket_is_real(socket))
         return evf_future_failed(-EBADF);
     if (message == NULL)
         return evf_future_failed(-EINVAL);

@@ -103,7 +103,7 @@ evfi_operation_bytes(evf_op *op, const evf_future_ops *ops, evf_socket *socket,
 {
     struct evfi_operation *operation;
 
-    if (socket == NULL)
+    if (!evfi_socket_is_real(socket))
         return evf_future_failed(-EBADF);
     operation = evfi_operation_claim(op, len != 0 ? ops : &nothing_ops,
         &socket->entry);

@@ -100,7 +100,7 @@ static const evf_future_ops read_ops = {
 evf_future *
 evf_read(evf_op *op, evf_socket *socket, void *buf, size_t len)
 {
-    if (!evfi_op_is_free(op) || socket == NULL || len == 0)
+    if (!evfi_op_is_free(op) || !evfi_socket_is_real(socket) || len == 0)
         return evfi_operation_bytes(op, &read_ops, socket, buf, len);
     return evfi_operation_set_bytes(evfi_operation_take(op, &read_ops,
                                         &socket->entry),

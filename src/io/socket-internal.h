@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <evfuture/socket.h>
 
+#include "core/future-internal.h"
 #include "reactor/entry-internal.h"
 
 /* What an entry of ours says of its fd, in `detail`. */
@@ -25,6 +26,16 @@
 struct evf_socket {
     struct evfi_entry entry;
 };
+
+/*
+ * Whether there is a socket: neither NULL, nor an error that EVF_AWAIT stored
+ * in the place of one.
+ */
+static inline bool
+evfi_socket_is_real(const evf_socket *socket)
+{
+    return evfi_future_is_real(socket);
+}
 
 /* A socket that is not open yet, so that opening it need not ask for memory. */
 evf_socket *evfi_socket_allocate(void);

@@ -140,7 +140,7 @@ evf_socket_release_fd(evf_socket *socket)
 {
     int fd;
 
-    if (socket == NULL)
+    if (!evfi_socket_is_real(socket))
         return -EBADF;
     if (socket->entry.fd < 0) {
         evfi_misuse("a socket was closed twice");
@@ -169,13 +169,13 @@ evf_socket_dispose(void *socket)
 int
 evf_socket_fd(const evf_socket *socket)
 {
-    return socket != NULL ? socket->entry.fd : -1;
+    return evfi_socket_is_real(socket) ? socket->entry.fd : -1;
 }
 
 evf_socket *
 evf_socket_ref(evf_socket *socket)
 {
-    if (socket != NULL)
+    if (evfi_socket_is_real(socket))
         socket->entry.refs++;
     return socket;
 }
@@ -183,7 +183,7 @@ evf_socket_ref(evf_socket *socket)
 void
 evf_socket_unref(evf_socket *socket)
 {
-    if (socket != NULL)
+    if (evfi_socket_is_real(socket))
         evfi_entry_unref(&socket->entry);
 }
 
@@ -196,7 +196,8 @@ set_callback(evf_socket *socket, evf_interest *interest, uint32_t signal,
 
     if (interest == NULL || waker == NULL)
         return -EINVAL;
-    err = socket != NULL ? evfi_entry_error(&socket->entry) : -EBADF;
+    err = evfi_socket_is_real(socket) ? evfi_entry_error(&socket->entry)
+                                      : -EBADF;
     if (err < 0) {
         evf_interest_remove(interest);
         return err;

@@ -280,7 +280,7 @@ static inline evf_future *
 write_new(evf_op *op, const evf_future_ops *ops, evf_socket *socket,
     const void *buf, size_t len)
 {
-    if (!evfi_op_is_free(op) || socket == NULL || len == 0)
+    if (!evfi_op_is_free(op) || !evfi_socket_is_real(socket) || len == 0)
         return evfi_operation_bytes(op, ops, socket, buf, len);
     return evfi_operation_set_bytes(evfi_operation_take(op, ops,
                                         &socket->entry),
@@ -306,7 +306,7 @@ evf_writev(evf_op *op, evf_socket *socket, const struct iovec *iov, int count)
 {
     struct evfi_operation *operation;
 
-    if (socket == NULL)
+    if (!evfi_socket_is_real(socket))
         return evf_future_failed(-EBADF);
     if (count < 0 || count > IOV_MAX || (iov == NULL && count > 0))
         return evf_future_failed(-EINVAL);
