@@ -270,6 +270,38 @@ START_TEST(pipe_is_repeated_waited_for_and_fails) /* R2 F19 */
 }
 END_TEST
 
+static void
+many_short_writes(int flags)
+{
+    struct hand h = {0};
+    char *bytes = pattern(1000);
+    int fds[2];
+    evf_socket *out;
+
+    make_pipe(fds, flags);
+    out = adopt(fds[1]);
+    faults_reset();
+    cap(CALL_WRITEV, 10);
+    grasp(&h, evf_write_all(&h.op, out, bytes, 1000));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    ck_assert_uint_eq(calls(CALL_WRITEV), 17);
+    ck_assert_int_eq(hand_end(&h), 1000);
+    ck_assert_uint_eq(calls(CALL_WRITEV), 100);
+    hear_bytes(fds[0], bytes, 1000);
+    ck_assert(!readable(fds[0]));
+    evf_socket_close(out);
+    close(fds[0]);
+    free(bytes);
+}
+
+START_TEST(short_writes_over_several_turns_make_up_a_whole) /* R2 F19 */
+{
+    many_short_writes(O_NONBLOCK);
+    if (!blocking_fds_abort())
+        many_short_writes(0);
+}
+END_TEST
+
 START_TEST(poll_that_fails_is_the_error_of_whoever_asked) /* R2 */
 {
     struct hand h = {0};
@@ -357,6 +389,7 @@ TEST_MAIN("faults", interrupted_read_is_repeated, storm_of_eagain_is_waited_out,
     short_writes_make_up_a_whole, write_all_fails_half_way_with_the_error,
     messages_are_repeated_waited_for_and_fail,
     pipe_is_repeated_waited_for_and_fails,
+    short_writes_over_several_turns_make_up_a_whole,
     poll_that_fails_is_the_error_of_whoever_asked,
     fd_whose_flags_cannot_be_read_is_polled_first,
     delimiter_is_not_looked_for_twice_in_the_same_bytes)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sockets.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -87,9 +88,25 @@ START_TEST(ignored_signal_is_no_trouble)
 }
 END_TEST
 
-/* Every byte through a pipe, written all at once, read in small pieces. */
+/* A user who has many pipes may not have this much: then it is the usual. */
 static void
-through_a_pipe(int flags)
+grow_pipe(int fd, int room)
+{
+#ifdef F_SETPIPE_SZ
+    if (room > 0 && fcntl(fd, F_SETPIPE_SZ, room) < 0)
+        ck_assert_int_eq(errno, EPERM);
+#else
+    (void)fd;
+    (void)room;
+#endif
+}
+
+/*
+ * Every byte through a pipe with this much room (0: the usual), written all at
+ * once, read in small pieces.
+ */
+static void
+through_a_pipe(int flags, int room)
 {
     struct hand h = {0};
     size_t len = 300001, total = 0;
@@ -98,6 +115,7 @@ through_a_pipe(int flags)
     evf_socket *socket;
 
     make_pipe(fds, flags);
+    grow_pipe(fds[1], room);
     socket = adopt(fds[1]);
     grasp(&h, evf_write_all(&h.op, socket, bytes, len));
     while (hand_poll(&h) == EVF_PENDING) {
@@ -114,6 +132,7 @@ through_a_pipe(int flags)
     let_go(&h);
     ck_assert_int_eq(memcmp(got, bytes, total), 0);
     hear_bytes(fds[0], bytes + total, len - total);
+    ck_assert(!readable(fds[0]));
     ck_assert_int_eq(fcntl(fds[1], F_GETFL) & O_NONBLOCK, flags);
     evf_socket_close(socket);
     close(fds[0]);
@@ -124,13 +143,22 @@ through_a_pipe(int flags)
 START_TEST(pipe_that_would_block_is_filled_without_blocking) /* F48 */
 {
     if (!blocking_fds_abort())
-        through_a_pipe(0);
+        through_a_pipe(0, 0);
 }
 END_TEST
 
 START_TEST(pipe_that_would_not_block_is_filled)
 {
-    through_a_pipe(O_NONBLOCK);
+    through_a_pipe(O_NONBLOCK, 0);
+}
+END_TEST
+
+/* More than a write of everything makes in calls before it lets others run. */
+START_TEST(pipe_with_room_for_more_than_a_turn_gets_each_byte_once) /* R2 */
+{
+    through_a_pipe(O_NONBLOCK, 1 << 20);
+    if (!blocking_fds_abort())
+        through_a_pipe(0, 1 << 20);
 }
 END_TEST
 
@@ -251,6 +279,7 @@ TEST_MAIN("write-file", pipe_without_a_reader_is_epipe_and_no_signal,
     signal_that_the_program_has_pending_stays_so, ignored_signal_is_no_trouble,
     pipe_that_would_block_is_filled_without_blocking,
     pipe_that_would_not_block_is_filled,
+    pipe_with_room_for_more_than_a_turn_gets_each_byte_once,
     full_pipe_that_would_block_is_waited_for,
     pieces_for_a_pipe_that_would_block_are_no_more_than_fit,
     devices_that_are_always_ready_are_written, terminal_is_written)

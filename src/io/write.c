@@ -181,7 +181,10 @@ write_poll(evf_future *self, evf_context *cx)
         try_write);
 }
 
-/* A part was written, of everything: a socket is full. */
+/*
+ * A part was written, of everything: a socket is full. Each part is accounted
+ * for before anything else, since the next poll goes on from there.
+ */
 static __attribute__((noinline)) intptr_t
 write_rest(struct evfi_operation *operation, size_t n)
 {
@@ -189,21 +192,18 @@ write_rest(struct evfi_operation *operation, size_t n)
     bool device = entry->detail & EVFI_FD_DEVICE;
     intptr_t more = (intptr_t)n;
 
-    for (int round = 0; round < ROUNDS || device; round++) {
+    for (int round = 0;; round++) {
         operation->u.bytes.buf += more;
         operation->u.bytes.len -= (size_t)more;
         operation->u.bytes.done += (size_t)more;
         if (operation->u.bytes.len == 0)
             return (intptr_t)operation->u.bytes.done;
-        if (entry->detail & EVFI_FD_SOCKET)
+        if ((entry->detail & EVFI_FD_SOCKET) || (round == ROUNDS && !device))
             return -EAGAIN;
         more = write_some(operation);
-        if (more < 0)
-            return more;
-        if (more == 0)
-            break;
+        if (more <= 0)
+            return more < 0 ? more : -EAGAIN;
     }
-    return -EAGAIN;
 }
 
 static inline __attribute__((always_inline)) intptr_t
