@@ -36,6 +36,7 @@ unit_tests = \
 	tests/test-group \
 	tests/test-group-inside \
 	tests/test-group-matrix \
+	tests/test-in-vain \
 	tests/test-interest \
 	tests/test-interest-host \
 	tests/test-interest-waker \
@@ -163,6 +164,12 @@ tests_test_faults_event_SOURCES = \
 	tests/faults.h \
 	tests/test-faults-event.c
 tests_test_faults_event_LDFLAGS = $(faults_ldflags)
+
+tests_test_in_vain_SOURCES = \
+	tests/faults.c \
+	tests/faults.h \
+	tests/test-in-vain.c
+tests_test_in_vain_LDFLAGS = $(faults_ldflags)
 
 tests_test_listener_SOURCES = \
 	tests/faults.c \

@@ -66,9 +66,9 @@ EVF_API int evf_listener_fd(const evf_listener *listener);
  * Accepts one connection.
  *
  * Returns: the future: an evf_socket *. -EBADF when the listener is closed or
- *   NULL; -ESHUTDOWN after the executor is gone; errors of accept(2) that are
- *   not survived. NULL (-ENOMEM) if there is no memory for the future itself, or
- *   the -EBUSY future.
+ *   NULL; -EINVAL once it is shut down; -ESHUTDOWN after the executor is gone;
+ *   errors of accept(2) that are not survived. NULL (-ENOMEM) if there is no
+ *   memory for the future itself, or the -EBUSY future.
  * Ownership: holds a reference on the listener; the socket is the caller's.
  * Cancellation: loses no connection: it stays in the backlog.
  * Context: loop thread.

@@ -18,8 +18,11 @@ struct sockaddr;
  * Operations are lazy: the system call is made when the future is polled, and
  * whenever that would block the operation waits. They hold a reference on the
  * socket; closing it makes them fail with -EBADF. Their other errors are those
- * of the system call. SIGPIPE is never raised: on sockets by MSG_NOSIGNAL,
- * elsewhere by blocking it during the call, which costs two calls more.
+ * of the system call; -EAGAIN where waiting would be in vain: what the system
+ * reports is not what the call waits for, such as an error queue that is not
+ * empty (read it by evf_recvmsg() with MSG_ERRQUEUE), or a full receiver
+ * elsewhere. SIGPIPE is never raised: on sockets by MSG_NOSIGNAL, elsewhere by
+ * blocking it during the call, which costs two calls more.
  *
  * NULL, and an error that EVF_AWAIT stored in the place of a socket, are no
  * socket: operations fail with -EBADF, and closing it is fine.
@@ -119,8 +122,9 @@ EVF_API int evf_socket_set_writable_callback(evf_socket *socket,
 /*
  * Reads once: up to `len` bytes, as soon as there are some.
  *
- * Returns: the future: the number of bytes; 0 at the end of the stream, or for
- *   a `len` of 0. NULL (-ENOMEM) or the -EBUSY future.
+ * Returns: the future: the number of bytes; 0 at the end of the stream, which
+ *   is also what shutdown(2) makes of a datagram socket, or for a `len` of 0.
+ *   NULL (-ENOMEM) or the -EBUSY future.
  * Ownership: `buf` is pinned until the future is dropped.
  * Cancellation: loses no data.
  * Context: loop thread.

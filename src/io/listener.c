@@ -248,7 +248,8 @@ evf_listener_new(evf_listener **created, evf_executor *executor, int fd)
         evfi_release(listener);
         return err;
     }
-    listener->entry.detail = EVFI_FD_SOCKET | evfi_fd_nonblock(fd);
+    listener->entry.detail = EVFI_FD_SOCKET | EVFI_FD_LISTENER |
+        evfi_fd_nonblock(fd);
     *created = listener;
     return 0;
 }

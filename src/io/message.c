@@ -2,7 +2,6 @@
 #include <evfuture/message.h>
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include "io/operation-internal.h"
@@ -18,8 +17,8 @@
 #define UNAWAITED MSG_OOB
 #endif
 
-static ssize_t
-send_once(const struct evfi_operation *operation)
+static intptr_t
+try_sendmsg(struct evfi_operation *operation)
 {
     int flags = operation->u.message.flags | MSG_DONTWAIT | MSG_NOSIGNAL;
     ssize_t n;
@@ -27,44 +26,14 @@ send_once(const struct evfi_operation *operation)
     do
         n = sendmsg(operation->entry->fd, operation->u.message.message, flags);
     while (n < 0 && errno == EINTR);
-    return n;
-}
-
-/*
- * A Unix datagram socket that is not connected is always writable, the system
- * says, also while the receiver's queue is full: waiting would spin.
- */
-static bool
-in_vain(const struct evfi_operation *operation)
-{
-    const struct sockaddr *to = operation->u.message.message->msg_name;
-
-    return to != NULL && to->sa_family == AF_UNIX &&
-        (evfi_fd_poll(operation->entry->fd, POLLOUT) & POLLOUT);
-}
-
-static intptr_t
-try_sendmsg(struct evfi_operation *operation)
-{
-    ssize_t n = send_once(operation);
-
-    if (n < 0 && errno == EAGAIN && in_vain(operation)) {
-        n = send_once(operation);
-        operation->op.detail = n < 0 && errno == EAGAIN;
-    }
     return n < 0 ? -errno : n;
 }
 
 static enum evf_poll
 sendmsg_poll(evf_future *self, evf_context *cx)
 {
-    struct evfi_operation *operation = (struct evfi_operation *)self;
-    enum evf_poll poll;
-
-    poll = evfi_operation_poll(operation, cx, EVF_WRITABLE, try_sendmsg);
-    if (poll == EVF_PENDING && operation->op.detail)
-        return evf_future_ready(self, -EAGAIN);
-    return poll;
+    return evfi_operation_poll((struct evfi_operation *)self, cx, EVF_WRITABLE,
+        try_sendmsg);
 }
 
 /*
@@ -88,15 +57,28 @@ try_recvmsg(struct evfi_operation *operation)
     return n;
 }
 
+/* An end that no call has told is told as recvmsg(2) would: there is nothing. */
+static void
+tell_end(struct msghdr *message)
+{
+    message->msg_namelen = 0;
+    message->msg_controllen = 0;
+    message->msg_flags = 0;
+}
+
 static enum evf_poll
 recvmsg_poll(evf_future *self, evf_context *cx)
 {
     struct evfi_operation *operation = (struct evfi_operation *)self;
     int err = evfi_entry_error(operation->entry);
+    enum evf_poll poll;
 
     if (operation->u.message.flags & UNAWAITED)
         return evf_future_ready(self, err < 0 ? err : try_recvmsg(operation));
-    return evfi_operation_poll(operation, cx, EVF_READABLE, try_recvmsg);
+    poll = evfi_operation_poll(operation, cx, EVF_READABLE, try_recvmsg);
+    if (poll == EVF_READY && operation->op.detail)
+        tell_end(operation->u.message.message);
+    return poll;
 }
 
 static const evf_future_ops sendmsg_ops = {

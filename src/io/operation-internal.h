@@ -78,10 +78,20 @@ evf_future *evfi_operation_bytes(evf_op *op, const evf_future_ops *ops,
 typedef intptr_t evfi_attempt_fn(struct evfi_operation *operation);
 
 /*
- * What is left of a poll when the hint said no, or was wrong: waits, or, in the
- * last poll, tries for all that.
+ * What is left of a poll when the hint said no: waits, or, in the last poll,
+ * asks poll(2) and tries for all that.
  */
 enum evf_poll evfi_operation_wait(struct evfi_operation *operation,
+    evf_context *cx, uint32_t signal, evfi_attempt_fn *attempt);
+
+/*
+ * What is left of a poll when the hint said yes and the call would have blocked:
+ * waits, unless what is waited for has occurred already, and the call would
+ * block again and again. Then it ends, with `op.detail` set if it ends the
+ * stream although no call has said so. An attempt that has got on, and only
+ * gives way, clears the hint.
+ */
+enum evf_poll evfi_operation_again(struct evfi_operation *operation,
     evf_context *cx, uint32_t signal, evfi_attempt_fn *attempt);
 
 /* The poll of an operation while the hint says that it will not block. */
@@ -93,7 +103,7 @@ evfi_operation_try(struct evfi_operation *operation, evf_context *cx,
 
     if (result != -EAGAIN)
         return evf_future_ready(&operation->op.future, result);
-    return evfi_operation_wait(operation, cx, signal, attempt);
+    return evfi_operation_again(operation, cx, signal, attempt);
 }
 
 /* The poll of an operation, otherwise. */

@@ -1,7 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "io/operation-internal.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
+
+#ifdef POLLRDHUP
+#define HUNG_UP     (POLLHUP | POLLRDHUP)
+#define FOR_READING (POLLIN | POLLRDHUP)
+#else
+#define HUNG_UP     POLLHUP
+#define FOR_READING POLLIN
+#endif
+
+/* What poll(2) says of an operation's fd: 0 for nothing, or an error. */
+static int
+look(const struct evfi_operation *operation, uint32_t signal)
+{
+    return evfi_fd_poll(operation->entry->fd,
+        signal == EVF_READABLE ? FOR_READING : POLLOUT);
+}
 
 enum evf_poll
 evfi_operation_wait(struct evfi_operation *operation, evf_context *cx,
@@ -25,6 +43,70 @@ evfi_operation_wait(struct evfi_operation *operation, evf_context *cx,
     if (result < 0)
         return evf_future_ready(&operation->op.future, result);
     return EVF_PENDING;
+}
+
+/* Whether nothing says that waiting is all right, but for poll(2). */
+static bool
+is_doubtful(const struct evfi_entry *entry, uint32_t signal)
+{
+    return (entry->hint & signal) && !entry->muted &&
+        !(entry->detail & EVFI_FD_DEVICE);
+}
+
+/*
+ * What poll(2) says of an operation whose call would have blocked: 0 if it can
+ * be waited for. Accepting may have skipped connections that were gone again,
+ * so that those behind them say nothing.
+ */
+static int
+spins(const struct evfi_operation *operation, uint32_t signal)
+{
+    const struct evfi_entry *entry = operation->entry;
+    int ready;
+
+    if (!is_doubtful(entry, signal))
+        return 0;
+    ready = look(operation, signal);
+    if (ready < 0)
+        return 0;
+    return entry->detail & EVFI_FD_LISTENER ? ready & HUNG_UP : ready;
+}
+
+/*
+ * The end of such an operation. A datagram socket, or a Unix listener, that was
+ * shut down says so in no other way.
+ */
+static intptr_t
+verdict(struct evfi_operation *operation, uint32_t signal, int ready)
+{
+    if (signal != EVF_READABLE || !(ready & HUNG_UP))
+        return -EAGAIN;
+    if (operation->entry->detail & EVFI_FD_LISTENER)
+        return -EINVAL;
+    operation->op.detail = true;
+    return 0;
+}
+
+/* It may have become ready between the call and poll(2), so one more decides. */
+enum evf_poll
+evfi_operation_again(struct evfi_operation *operation, evf_context *cx,
+    uint32_t signal, evfi_attempt_fn *attempt)
+{
+    intptr_t result;
+    int ready;
+
+    if (evfi_context_is_last(cx))
+        return EVF_PENDING;
+    ready = spins(operation, signal);
+    if (ready == 0)
+        return evfi_operation_wait(operation, cx, signal, attempt);
+    result = attempt(operation);
+    if (result == -EAGAIN) {
+        if (!is_doubtful(operation->entry, signal))
+            return evfi_operation_wait(operation, cx, signal, attempt);
+        result = verdict(operation, signal, ready);
+    }
+    return evf_future_ready(&operation->op.future, result);
 }
 
 static __attribute__((noinline)) void

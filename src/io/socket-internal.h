@@ -11,8 +11,9 @@
 /* What an entry of ours says of its fd, in `detail`. */
 #define EVFI_FD_SOCKET (1u << 0) /* takes MSG_DONTWAIT */
 #define EVFI_FD_NONBLOCK                                                       \
-    (1u << 1)                    /* read(2), write(2), accept(2) don't block */
-#define EVFI_FD_DEVICE (1u << 2) /* tried before each wait; see socket.c */
+    (1u << 1) /* read(2), write(2), accept(2) don't block */
+#define EVFI_FD_DEVICE   (1u << 2) /* tried before each wait; see socket.c */
+#define EVFI_FD_LISTENER (1u << 3)
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0

@@ -183,7 +183,8 @@ write_poll(evf_future *self, evf_context *cx)
 
 /*
  * A part was written, of everything: a socket is full. Each part is accounted
- * for before anything else, since the next poll goes on from there.
+ * for before anything else, since the next poll goes on from there, for which
+ * waiting is not in vain.
  */
 static __attribute__((noinline)) intptr_t
 write_rest(struct evfi_operation *operation, size_t n)
@@ -199,11 +200,15 @@ write_rest(struct evfi_operation *operation, size_t n)
         if (operation->u.bytes.len == 0)
             return (intptr_t)operation->u.bytes.done;
         if ((entry->detail & EVFI_FD_SOCKET) || (round == ROUNDS && !device))
-            return -EAGAIN;
+            break;
         more = write_some(operation);
-        if (more <= 0)
-            return more < 0 ? more : -EAGAIN;
+        if (more == 0 || more == -EAGAIN)
+            break;
+        if (more < 0)
+            return more;
     }
+    entry->hint &= (uint8_t)~EVF_WRITABLE;
+    return -EAGAIN;
 }
 
 static inline __attribute__((always_inline)) intptr_t
