@@ -280,6 +280,30 @@ START_TEST(shortage_that_lasts_is_looked_at_every_100_ms) /* L20 */
 }
 END_TEST
 
+/* Accepted already, it is not in the backlog any more. */
+START_TEST(last_poll_takes_a_connection_that_was_kept) /* F35 */
+{
+    struct hand h = {0};
+    int fillers[64], n = 0, client;
+    evf_listener *listener = awaited(&client);
+
+    do
+        fillers[n] = dup(0);
+    while (fillers[n++] < 63);
+    grasp(&h, evf_accept(&h.op, listener));
+    heap_fail_at(1);
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    ck_assert(!readable(evf_listener_fd(listener)));
+    ck_assert_int_eq(hand_poll_last(&h), EVF_READY);
+    evf_socket_close(as_socket(evf_future_take(h.future)));
+    let_go(&h);
+    evf_listener_close(listener);
+    while (n > 0)
+        close(fillers[--n]);
+    close(client);
+}
+END_TEST
+
 START_TEST(listener_closed_during_a_shortage) /* L20 */
 {
     struct hand h = {0};
@@ -346,6 +370,7 @@ TEST_MAIN("faults-accept", fd_that_cannot_be_looked_at_is_ebadf,
     accept_that_would_block_after_all_waits,
     errors_that_are_not_survived_are_the_result, shortages_pause_accepting,
     shortage_that_lasts_is_looked_at_every_100_ms,
+    last_poll_takes_a_connection_that_was_kept,
     listener_closed_during_a_shortage,
     listener_closed_while_the_executor_goes_during_a_shortage,
     executor_goes_during_a_shortage)

@@ -2,6 +2,7 @@
 #include "message-support.h"
 
 #include <fcntl.h>
+#include <poll.h>
 
 #include "io/socket-internal.h"
 
@@ -265,6 +266,32 @@ START_TEST(urgent_data_is_not_waited_for)
 }
 END_TEST
 
+START_TEST(last_poll_leaves_urgent_data_alone) /* F35 */
+{
+    struct pollfd urgent = {.events = POLLPRI};
+    struct letter l;
+    struct hand h = {0};
+    char c = 0, buf[8];
+    int fds[2];
+    evf_socket *socket;
+
+    tcp_pair(fds);
+    socket = adopt(fds[0]);
+    ck_assert_int_eq(send(fds[1], "!", 1, MSG_OOB), 1);
+    urgent.fd = fds[0];
+    ck_assert_int_eq(poll(&urgent, 1, 10000), 1);
+    grasp(&h, evf_read(&h.op, socket, buf, sizeof(buf)));
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    let_go(&h);
+    ck_assert_int_eq(finish_now(
+                         evf_recvmsg(NULL, socket, letter(&l, &c, 1), MSG_OOB)),
+        1);
+    ck_assert_int_eq(c, '!');
+    evf_socket_close(socket);
+    close(fds[1]);
+}
+END_TEST
+
 START_TEST(urgent_data_between_queued_bytes_stalls_nothing) /* L6 */
 {
     struct letter l;
@@ -345,5 +372,6 @@ TEST_MAIN("message-control", descriptors_queued_before_the_first_call,
     descriptors_without_room_for_them_are_not_left_open,
     drop_of_a_pending_receive_loses_no_message, descriptors_are_sent,
     peeking_takes_nothing_and_stalls_nothing, urgent_data_is_not_waited_for,
+    last_poll_leaves_urgent_data_alone,
     urgent_data_between_queued_bytes_stalls_nothing,
     error_queue_is_not_waited_for)

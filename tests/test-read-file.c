@@ -2,9 +2,11 @@
 #include "sockets.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "foreign.h"
@@ -53,6 +55,64 @@ END_TEST
 START_TEST(pipe_that_would_not_block_is_read)
 {
     one_pipe(O_NONBLOCK);
+}
+END_TEST
+
+/* Never opened to be written, it is not at its end. */
+START_TEST(last_poll_leaves_a_fifo_without_a_writer_alone) /* F35 */
+{
+    struct hand h = {0};
+    char directory[] = "/tmp/evfuture-XXXXXX", path[64], buf[8];
+    int writer;
+    evf_socket *socket;
+
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(path, sizeof(path), "%s/fifo", directory);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    socket = adopt(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    grasp(&h, evf_read(&h.op, socket, buf, sizeof(buf)));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    writer = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    say(writer, "x");
+    ck_assert_int_eq(hand_poll_last(&h), EVF_READY);
+    ck_assert_int_eq(evf_future_take(h.future), 1);
+    let_go(&h);
+    close(writer);
+    evf_socket_close(socket);
+    unlink(path);
+    rmdir(directory);
+}
+END_TEST
+
+/* A call would block, and its wrapper says so. */
+START_TEST(last_poll_does_not_block_where_flags_have_changed) /* F35 F48 */
+{
+    struct hand h = {0};
+    char c;
+    int fds[2];
+    evf_socket *in, *out;
+
+    make_pipe(fds, O_NONBLOCK);
+    in = adopt(fds[0]);
+    out = adopt(fds[1]);
+    grasp(&h, evf_read(&h.op, in, &c, 1));
+    ck_assert_int_eq(fcntl(fds[0], F_SETFL, 0), 0);
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    say(fds[1], "x");
+    ck_assert_int_eq(hand_poll_last(&h), EVF_READY);
+    let_go(&h);
+    ck_assert_int_eq(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+    stuff(fds[1]);
+    grasp(&h, evf_write(&h.op, out, "y", 1));
+    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+    ck_assert_int_eq(fcntl(fds[1], F_SETFL, 0), 0);
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    drain(fds[0]);
+    ck_assert_int_eq(hand_poll_last(&h), EVF_READY);
+    let_go(&h);
+    evf_socket_close(in);
+    evf_socket_close(out);
 }
 END_TEST
 
@@ -153,6 +213,8 @@ END_TEST
 
 TEST_MAIN("read-file", pipe_that_would_block_is_polled_first,
     pipe_that_would_not_block_is_read,
+    last_poll_leaves_a_fifo_without_a_writer_alone,
+    last_poll_does_not_block_where_flags_have_changed,
     packets_of_a_pipe_queued_before_the_first_read,
     lines_of_a_terminal_queued_before_the_first_read,
     terminal_with_nothing_typed_is_waited_for, null_device_is_always_at_its_end,

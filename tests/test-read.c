@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "faults.h"
 #include "foreign.h"
 #include "io/socket-internal.h"
 
@@ -150,6 +151,24 @@ START_TEST(last_poll_tries_whatever_the_hint_says) /* F35 */
     let_go(&h);
     evf_socket_close(socket);
     close(peer);
+}
+END_TEST
+
+START_TEST(last_poll_of_what_is_expected_tries_once) /* F35 */
+{
+    struct hand h = {0};
+    char c;
+    int peer;
+    evf_socket *socket = expecting(&peer, "x");
+
+    ck_assert_int_eq(recv(evf_socket_fd(socket), &c, 1, 0), 1);
+    faults_reset();
+    grasp(&h, evf_read(&h.op, socket, &c, 1));
+    ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+    ck_assert_uint_eq(calls(CALL_RECV), 1);
+    ck_assert_uint_eq(calls(CALL_POLL), 0);
+    let_go(&h);
+    part(socket, peer);
 }
 END_TEST
 
@@ -424,7 +443,8 @@ TEST_MAIN("read", nothing_is_read_before_the_first_poll,
     read_yields_what_there_is_then_the_end, read_of_nothing_takes_nothing,
     null_socket_fails_with_ebadf, polls_in_vain_are_harmless,
     drop_of_a_pending_read_loses_no_data,
-    last_poll_tries_whatever_the_hint_says, real_result_beats_a_request,
+    last_poll_tries_whatever_the_hint_says,
+    last_poll_of_what_is_expected_tries_once, real_result_beats_a_request,
     read_works_under_a_foreign_executor, reset_connection_says_so,
     steady_state_neither_allocates_nor_arms, socket_that_would_block_does_not,
     urgent_data_between_queued_bytes_stalls_nothing,

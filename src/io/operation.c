@@ -21,6 +21,25 @@ look(const struct evfi_operation *operation, uint32_t signal)
         signal == EVF_READABLE ? FOR_READING : POLLOUT);
 }
 
+/*
+ * The last poll tries although it is not known to be ready, and asks poll(2)
+ * first: a call may do harm where there is nothing, such as to urgent data, or
+ * block after all. A muted entry may hold a connection that poll(2) cannot see.
+ */
+static enum evf_poll
+try_last(struct evfi_operation *operation, uint32_t signal,
+    evfi_attempt_fn *attempt)
+{
+    intptr_t result;
+
+    if (!operation->entry->muted && look(operation, signal) <= 0)
+        return EVF_PENDING;
+    result = attempt(operation);
+    if (result == -EAGAIN)
+        return EVF_PENDING;
+    return evf_future_ready(&operation->op.future, result);
+}
+
 enum evf_poll
 evfi_operation_wait(struct evfi_operation *operation, evf_context *cx,
     uint32_t signal, evfi_attempt_fn *attempt)
@@ -29,12 +48,8 @@ evfi_operation_wait(struct evfi_operation *operation, evf_context *cx,
     evf_interest *interest = &operation->interest;
     intptr_t result = evfi_entry_error(entry);
 
-    if (result == 0 && evfi_context_is_last(cx)) {
-        result = attempt(operation);
-        if (result == -EAGAIN)
-            return EVF_PENDING;
-        return evf_future_ready(&operation->op.future, result);
-    }
+    if (result == 0 && evfi_context_is_last(cx))
+        return try_last(operation, signal, attempt);
     if (result == 0 && interest->entry != NULL)
         result = evfi_entry_await_again(entry, interest, &cx->waker);
     else if (result == 0)
