@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "foreign.h"
@@ -180,6 +181,35 @@ START_TEST(terminal_with_nothing_typed_is_waited_for)
 }
 END_TEST
 
+/* Where read(2) says 0 at once, in place of waiting. */
+START_TEST(terminal_that_does_not_wait_is_not_at_its_end) /* R2 */
+{
+    struct termios raw;
+    struct hand h = {0};
+    char buf[64];
+    int terminal, other;
+    evf_socket *socket;
+
+    make_terminal(&terminal, &other);
+    ck_assert_int_eq(tcgetattr(terminal, &raw), 0);
+    raw.c_cc[VMIN] = 0;
+    raw.c_cc[VTIME] = 0;
+    ck_assert_int_eq(tcsetattr(terminal, TCSANOW, &raw), 0);
+    ck_assert_int_eq(fcntl(terminal, F_SETFL, O_NONBLOCK), 0);
+    socket = adopt(terminal);
+    for (int i = 0; i < 2; i++) {
+        grasp(&h, evf_read(&h.op, socket, buf, sizeof(buf)));
+        ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
+        ck_assert_int_eq(hand_poll_last(&h), EVF_PENDING);
+        ck_assert(!hand_woken(&h));
+        say(other, "key");
+        ck_assert_int_eq(hand_end(&h), 3);
+    }
+    evf_socket_close(socket);
+    close(other);
+}
+END_TEST
+
 START_TEST(null_device_is_always_at_its_end) /* L17 */
 {
     char c;
@@ -217,5 +247,6 @@ TEST_MAIN("read-file", pipe_that_would_block_is_polled_first,
     last_poll_does_not_block_where_flags_have_changed,
     packets_of_a_pipe_queued_before_the_first_read,
     lines_of_a_terminal_queued_before_the_first_read,
-    terminal_with_nothing_typed_is_waited_for, null_device_is_always_at_its_end,
-    eventfd_is_read_as_a_socket)
+    terminal_with_nothing_typed_is_waited_for,
+    terminal_that_does_not_wait_is_not_at_its_end,
+    null_device_is_always_at_its_end, eventfd_is_read_as_a_socket)

@@ -8,13 +8,18 @@
 
 #include "io/operation-internal.h"
 
-/* A fd that would block, and whose flags are not ours, is polled first. */
+/*
+ * A fd that would block, and whose flags are not ours, is polled first; and so
+ * is a device, because a terminal with a VMIN of 0 reads nothing in place of
+ * waiting.
+ */
 static ssize_t
 read_file(const struct evfi_entry *entry, void *buf, size_t len)
 {
+    bool device = entry->detail & EVFI_FD_DEVICE;
     int ready;
 
-    if (!(entry->detail & EVFI_FD_NONBLOCK)) {
+    if (device || !(entry->detail & EVFI_FD_NONBLOCK)) {
         ready = evfi_fd_poll(entry->fd, POLLIN);
         if (ready <= 0) {
             errno = ready < 0 ? -ready : EAGAIN;
