@@ -229,6 +229,36 @@ START_TEST(edge_of_the_host_does_not_hide_what_comes_later) /* L1 F7 */
 }
 END_TEST
 
+/* The host's is for all that ours is for: that changes nothing, and no edge. */
+START_TEST(close_that_the_edge_of_the_host_has_shown_is_told) /* L1 L5 */
+{
+    evf_interest interest = {0};
+    struct host host = {0};
+    struct probe probe;
+    int fds[2], features = EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE;
+
+    if ((event_base_get_features(base) & features) != features)
+        return;
+    pair(fds);
+    probe_init(&probe);
+    stuff(fds[0]);
+    host.event = event_new(base, fds[0],
+        EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, only_count, &host);
+    event_add(host.event, NULL);
+    ck_assert_int_eq(shutdown(fds[1], SHUT_WR), 0);
+    pass();
+    ck_assert_int_eq(add(fds[0], &interest, EVF_WRITABLE | EVF_CLOSED,
+                         &probe.waker),
+        0);
+    pass();
+    ck_assert_uint_eq(probe.wakes, 1);
+    ck_assert_uint_eq(interest.occurred, EVF_CLOSED);
+    event_free(host.event);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
 /* The event of a host's, in the pass in which ours is active too. */
 struct meddler {
     struct event *event, *other;
@@ -364,6 +394,7 @@ TEST_MAIN("interest-host", fd_closed_behind_us_after_the_last_wait_and_reused,
     host_that_takes_a_byte_at_a_time_gets_all_its_callbacks,
     edge_triggered_event_of_the_host_stays_so,
     edge_of_the_host_does_not_hide_what_comes_later,
+    close_that_the_edge_of_the_host_has_shown_is_told,
     host_frees_its_event_in_the_pass_in_which_ours_is_active,
     host_closes_the_fd_in_the_pass_in_which_ours_is_active,
     idle_wait_does_not_hold_dispatch,

@@ -79,6 +79,11 @@ edge_of_neighbour(const struct evfi_entry *entry)
     return neighbour.edge;
 }
 
+/* Where poll(2) cannot tell a close, libevent has no event for it either. */
+#ifndef POLLRDHUP
+#define POLLRDHUP 0
+#endif
+
 /* What is so already is no edge any more. */
 static void
 activate_if_ready(struct evfi_entry *entry, short events)
@@ -91,15 +96,19 @@ activate_if_ready(struct evfi_entry *entry, short events)
         pollfd.events |= POLLIN;
     if (events & EV_WRITE)
         pollfd.events |= POLLOUT;
+    if (events & EV_CLOSED)
+        pollfd.events |= POLLRDHUP;
     do
         n = poll(&pollfd, 1, 0);
     while (n < 0 && errno == EINTR);
     if (n <= 0)
         return;
-    if (pollfd.revents & ~POLLOUT)
+    if (pollfd.revents & ~(POLLOUT | POLLRDHUP))
         ready |= events & EV_READ;
-    if (pollfd.revents & ~POLLIN)
+    if (pollfd.revents & ~(POLLIN | POLLRDHUP))
         ready |= events & EV_WRITE;
+    if (pollfd.revents & POLLRDHUP)
+        ready |= events & EV_CLOSED;
     event_active(&entry->event, ready, 1);
 }
 
