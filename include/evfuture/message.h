@@ -17,10 +17,10 @@ struct msghdr;
  * are always added.
  *
  * Returns: the future: the number of bytes; -ENOTSOCK for a pipe or terminal;
- *   -EAGAIN where waiting would be in vain (socket.h), such as when the receiver
- *   of a Unix datagram is named in the message and has a full queue: connect(2)
- *   to it; the errors of sendmsg(2). NULL (-ENOMEM), the -EBUSY future, or the
- *   -EINVAL future for a NULL message.
+ *   -EAGAIN where waiting would be in vain (socket.h), such as when the
+ *   receiver of a Unix datagram is named in the message and has a full queue:
+ *   connect(2) to it; the errors of sendmsg(2). NULL (-ENOMEM), the -EBUSY
+ *   future, or the -EINVAL future for a NULL message.
  * Ownership: `message`, and what it points to, is pinned until the future is
  *   dropped.
  * Cancellation: nothing was sent unless the future was ready.
@@ -39,7 +39,8 @@ EVF_API evf_future *evf_sendmsg(evf_op *op, evf_socket *socket,
  * Returns: the future: the number of bytes, and what recvmsg(2) writes to
  *   `message`; -ENOTSOCK for a pipe or terminal; -EAGAIN where waiting would be
  *   in vain (socket.h), such as for MSG_PEEK beyond what there is; its errors.
- *   NULL (-ENOMEM), the -EBUSY future, or the -EINVAL future for a NULL message.
+ *   NULL (-ENOMEM), the -EBUSY future, or the -EINVAL future for a NULL
+ *   message.
  * Ownership: `message`, and what it points to, is pinned until the future is
  *   dropped. File descriptors received are the caller's.
  * Cancellation: loses no message.

@@ -49,8 +49,14 @@ typedef struct evf_interest {
 
 /*
  * Registers: when a signal of `event` occurs on `fd`, `waker` is woken, with
- * `interest->occurred` set; or with none, when a socket of the library's is
- * closed or the executor goes. An interest that is registered already is moved.
+ * `interest->occurred` set; or with none, and `interest->error` set: -EBADF
+ * when a socket of the library's is closed, -ESHUTDOWN when the executor goes,
+ * and -EAGAIN when libevent could not go on waiting and whoever waits is to try
+ * again: to make the call, or to register. An interest that is registered
+ * already is moved.
+ *
+ * In libevent's debug mode (event_enable_debug_mode()) libevent itself aborts
+ * for a descriptor that would block.
  *
  * Returns: 0. -EBADF if the fd is not open; -ENOTSUP for a regular file or a
  *   directory, which are always ready (threads read those); -EEXIST if another

@@ -37,7 +37,9 @@ typedef struct evf_socket evf_socket;
  * with MSG_DONTWAIT; others, if they would block, are polled first and written
  * PIPE_BUF bytes at a time. Such a descriptor still blocks if another process
  * takes what there was between the two calls, or if it is a terminal that is
- * stopped: set O_NONBLOCK on what nobody shares.
+ * stopped or whose reader is slow: set O_NONBLOCK on what nobody shares. In
+ * libevent's debug mode (event_enable_debug_mode()) libevent itself aborts when
+ * a descriptor that would block is to be waited for.
  *
  * Returns: 0. -EBADF if it is not open; -ENOTSUP for a regular file, a
  *   directory or a block device; -EEXIST if the executor has a socket or a live
@@ -120,7 +122,8 @@ EVF_API int evf_socket_set_writable_callback(evf_socket *socket,
     evf_interest *interest, const evf_waker *waker);
 
 /*
- * Reads once: up to `len` bytes, as soon as there are some.
+ * Reads once: up to `len` bytes, as soon as there are some. `buf` must have
+ * that many: if it cannot, the system fails with -EFAULT on what is no socket.
  *
  * Returns: the future: the number of bytes; 0 at the end of the stream, which
  *   is also what shutdown(2) makes of a datagram socket, or for a `len` of 0.
