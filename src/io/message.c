@@ -57,7 +57,7 @@ try_recvmsg(struct evfi_operation *operation)
     return n;
 }
 
-/* An end that no call has told is told as recvmsg(2) would: there is nothing. */
+/* An end that no call has told is told as recvmsg(2) would: with nothing. */
 static void
 tell_end(struct msghdr *message)
 {

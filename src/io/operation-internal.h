@@ -85,9 +85,9 @@ enum evf_poll evfi_operation_wait(struct evfi_operation *operation,
     evf_context *cx, uint32_t signal, evfi_attempt_fn *attempt);
 
 /*
- * What is left of a poll when the hint said yes and the call would have blocked:
- * waits, unless what is waited for has occurred already, and the call would
- * block again and again. Then it ends, with `op.detail` set if it ends the
+ * What is left of a poll when the hint said yes and the call would have
+ * blocked: waits, unless the fd is ready all the same, so that waiting would
+ * spin. Then the operation ends, with `op.detail` set if that is the end of the
  * stream although no call has said so. An attempt that has got on, and only
  * gives way, clears the hint.
  */

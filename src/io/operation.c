@@ -60,7 +60,11 @@ evfi_operation_wait(struct evfi_operation *operation, evf_context *cx,
     return EVF_PENDING;
 }
 
-/* Whether nothing says that waiting is all right, but for poll(2). */
+/*
+ * Whether it takes poll(2) to say that waiting is all right. It is where an
+ * attempt has cleared its hint, while accepting pauses, and for a device, which
+ * is tried before each wait.
+ */
 static bool
 is_doubtful(const struct evfi_entry *entry, uint32_t signal)
 {
@@ -102,7 +106,7 @@ verdict(struct evfi_operation *operation, uint32_t signal, int ready)
     return 0;
 }
 
-/* It may have become ready between the call and poll(2), so one more decides. */
+/* It may have become ready between the call and poll(2): one more decides. */
 enum evf_poll
 evfi_operation_again(struct evfi_operation *operation, evf_context *cx,
     uint32_t signal, evfi_attempt_fn *attempt)
