@@ -126,7 +126,6 @@ START_TEST(accepting_that_pauses_is_not_in_vain) /* L20 */
 }
 END_TEST
 
-#ifdef MSG_ERRQUEUE
 START_TEST(error_queue_that_nobody_reads_is_eagain) /* F19 */
 {
     struct sockaddr_in dead;
@@ -160,9 +159,7 @@ START_TEST(error_queue_that_nobody_reads_is_eagain) /* F19 */
     close(refuser);
 }
 END_TEST
-#endif
 
-#ifdef SO_PEEK_OFF
 START_TEST(peeking_beyond_what_there_is_is_eagain) /* F19 */
 {
     struct letter l;
@@ -185,7 +182,6 @@ START_TEST(peeking_beyond_what_there_is_is_eagain) /* F19 */
     part(socket, peer);
 }
 END_TEST
-#endif
 
 START_TEST(eventfd_with_room_for_less_is_eagain) /* F19 */
 {
@@ -315,12 +311,8 @@ TEST_MAIN("in-vain", datagrams_that_are_shut_down_end,
     datagram_that_came_before_the_shutdown_is_read,
     listener_that_is_shut_down_fails_with_einval,
     accepting_that_pauses_is_not_in_vain,
-#ifdef MSG_ERRQUEUE
     error_queue_that_nobody_reads_is_eagain,
-#endif
-#ifdef SO_PEEK_OFF
     peeking_beyond_what_there_is_is_eagain,
-#endif
     eventfd_with_room_for_less_is_eagain, full_netlink_receiver_is_eagain,
     what_came_between_call_and_poll_is_read, poll_that_fails_says_nothing,
     write_that_got_on_is_not_in_vain)
