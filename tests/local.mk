@@ -75,6 +75,7 @@ unit_tests = \
 	tests/test-wait-fd-host \
 	tests/test-wait-fd-signals \
 	tests/test-waker \
+	tests/test-waker-acts \
 	tests/test-wheel \
 	tests/test-wheel-model \
 	tests/test-write \

@@ -252,7 +252,21 @@ START_TEST(task_ended_in_a_loop_inside_its_poll_ends_after_that) /* F49 */
 }
 END_TEST
 
-TEST_MAIN("end-container", container_is_who_polled_last,
+/* Nobody knows of a join that was not polled whose it is, before it is dropped. */
+START_TEST(task_with_an_unpolled_join_of_the_caller) /* F38 F49 */
+{
+    struct frees f = {0};
+    struct actor b = {.name = 'B', .acts = acts_and_frees, .arg = &f};
+
+    f.task = evf_spawn(executor, evf_timeout(NULL, 10, joined(actor(&b))));
+    run_passes(1);
+    ck_assert_traced("B()b");
+    ck_assert_int_eq(f.got, 1);
+}
+END_TEST
+
+TEST_MAIN("end-container", task_with_an_unpolled_join_of_the_caller,
+    container_is_who_polled_last,
     container_is_who_made_the_join_before_it_is_polled,
     containment_reaches_across_executors,
     executor_whose_task_contains_the_caller_is_not_freed,

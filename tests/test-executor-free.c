@@ -137,6 +137,29 @@ START_TEST(join_made_by_the_dying_task_is_resolved_too) /* F23 */
 }
 END_TEST
 
+static void
+polls_its_join(struct actor *self)
+{
+    struct joins *j = self->arg;
+    struct probe probe;
+
+    probe_init(&probe);
+    ck_assert_int_eq(poll_with(j->join, &probe, NULL), EVF_READY);
+    ck_assert_int_eq(evf_future_take(j->join), -ESHUTDOWN);
+    evf_future_drop(j->join);
+}
+
+START_TEST(join_polled_by_the_dying_task_says_so) /* F16 F23 */
+{
+    struct joins j = {0};
+    struct actor a = {.dropped = polls_its_join, .arg = &j};
+
+    j.join = evf_task_join(NULL, evf_spawn(executor, actor(&a)));
+    free_executor();
+    ck_assert_uint_eq(a.drops, 1);
+}
+END_TEST
+
 START_TEST(free_resolves_groups_from_outside) /* F23 F45 */
 {
     struct actor running = {0}, waiting = {0};
@@ -396,7 +419,7 @@ TEST_MAIN("executor-free", free_drops_each_task_once_wherever_it_is,
     callbacks_at_shutdown_may_free_their_own_and_others,
     free_resolves_joins_from_outside,
     join_made_by_the_dying_task_is_resolved_too,
-    free_resolves_groups_from_outside,
+    join_polled_by_the_dying_task_says_so, free_resolves_groups_from_outside,
     destructors_at_shutdown_may_wake_but_not_spawn,
     free_inside_of_itself_is_misuse,
     callback_may_free_the_executor_in_the_middle_of_a_batch,

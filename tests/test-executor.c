@@ -343,6 +343,24 @@ START_TEST(paused_clock_jumps_only_when_nothing_else_can_run) /* L23 */
 }
 END_TEST
 
+START_TEST(paused_clock_does_not_jump_to_never) /* L23 */
+{
+    struct told told = {0};
+    evf_task *never = evf_spawn(executor, evf_sleep(NULL, UINT64_MAX));
+    uint64_t start;
+
+    evf_executor_pause_clock(executor);
+    start = evf_executor_now(executor);
+    evf_task_detach(evf_spawn_then(executor, evf_sleep(NULL, 10), tell, &told));
+    for (int i = 0; i < 100 && told.calls == 0; i++)
+        run_passes(1);
+    run_passes(10);
+    ck_assert_uint_eq(told.calls, 1);
+    ck_assert_uint_eq(evf_executor_now(executor), start + 10);
+    ck_assert_int_eq(evf_task_free(never), 0);
+}
+END_TEST
+
 static void
 pauses_the_clock(struct actor *self)
 {
@@ -479,5 +497,5 @@ TEST_MAIN("executor", new_needs_a_base_and_memory,
     priorities_may_be_changed_while_tasks_and_timers_wait,
     paused_clock_jumps_only_when_nothing_else_can_run,
     paused_clock_lets_a_pumping_host_have_its_loop_back,
-    clock_may_be_paused_in_a_poll, two_executors_share_a_base,
-    every_allocation_may_fail_in_turn)
+    paused_clock_does_not_jump_to_never, clock_may_be_paused_in_a_poll,
+    two_executors_share_a_base, every_allocation_may_fail_in_turn)

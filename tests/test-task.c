@@ -101,6 +101,18 @@ START_TEST(spawn_without_memory_drops_the_future) /* F28 */
 }
 END_TEST
 
+START_TEST(spawn_then_needs_a_function) /* F47 */
+{
+    struct actor a = {0};
+
+    ck_assert_ptr_null(evf_spawn_then(executor, actor(&a), NULL, NULL));
+    ck_assert_uint_eq(misuses, 1);
+    misuses = 0;
+    ck_assert_uint_eq(a.drops, 1);
+    run(); /* nothing holds it */
+}
+END_TEST
+
 START_TEST(null_handles_are_fine)
 {
     ck_assert_int_eq(evf_task_free(NULL), 0);
@@ -405,8 +417,8 @@ TEST_MAIN("task", spawn_does_nothing_before_the_loop_runs,
     spawn_then_reports_the_result_from_the_loop,
     future_is_dropped_before_its_callback_sees_the_result,
     failed_futures_may_be_spawned, spawn_without_an_executor_drops_the_future,
-    spawn_without_memory_drops_the_future, null_handles_are_fine,
-    free_ends_a_task_at_once_wherever_it_is,
+    spawn_without_memory_drops_the_future, spawn_then_needs_a_function,
+    null_handles_are_fine, free_ends_a_task_at_once_wherever_it_is,
     free_from_a_plain_callback_is_final,
     callback_is_forgotten_when_the_handle_is_freed_meanwhile,
     callback_may_free_its_own_handle,

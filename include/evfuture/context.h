@@ -45,7 +45,8 @@ struct evf_context {
 /*
  * For executors: a context for one poll of a root, with a full budget and no
  * request. Without an executor (NULL) operations that need time or a reactor
- * fail with -ENOTSUP.
+ * fail with -ENOTSUP. One that is lent is not held: what waits on it does not
+ * keep its loop running, unless evf_executor_hold() does.
  *
  * Ownership: `waker` is borrowed as long as `cx` is used; so is the executor.
  * Context: loop thread.

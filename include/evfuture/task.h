@@ -46,6 +46,7 @@ EVF_API evf_task *evf_spawn(evf_executor *executor, evf_future *future);
  * if NULL was returned. It runs exactly once otherwise: with -ESHUTDOWN if the
  * executor is freed first.
  *
+ * Returns: as evf_spawn(). A NULL `done` is misuse: NULL.
  * Ownership: takes the future, on failure too; `arg` is borrowed until `done`
  *   has run. `done` owns the result, and may free the handle and the executor.
  * Cancellation: freeing the handle drops the future; `done` is forgotten.

@@ -19,7 +19,8 @@ EVF_C_BEGIN
  */
 
 /*
- * Ends `ms` milliseconds after its first poll, with 0.
+ * Ends `ms` milliseconds after its first poll, with 0; never, if that is beyond
+ * the clock's range, as for UINT64_MAX.
  *
  * Returns: the future; NULL (-ENOMEM) or the -EBUSY future on failure.
  * Cancellation: nothing is left behind.
@@ -37,7 +38,8 @@ EVF_API evf_future *evf_sleep(evf_op *op, uint64_t ms);
 EVF_API evf_future *evf_sleep_until(evf_op *op, uint64_t deadline);
 
 /*
- * Lets every other task that is ready run once; then ends, with 0.
+ * Wakes its task, and ends at the next poll, with 0: whatever was ready before
+ * that wake runs in between, once.
  *
  * As evf_sleep() otherwise; works under any executor.
  * Since: 0.1

@@ -236,14 +236,19 @@ evf_channel_push(evf_channel *ch, void *item)
     return err < 0 ? err : push(ch, item);
 }
 
-/* Waits at the end of the list, or goes on waiting in its place. */
+/*
+ * Waits at the end of the list, or goes on waiting in its place. Taking the
+ * waker may run foreign code, by which the wait is over already.
+ */
 static enum evf_poll
 wait_in(struct evfi_list *list, struct transfer *t, evf_context *cx)
 {
-    evfi_waker_update(&t->waker, &cx->waker);
     if (t->state != WAITING)
         evfi_list_append(list, &t->link);
     t->state = WAITING;
+    evfi_waker_update(&t->waker, &cx->waker);
+    if (t->state != WAITING)
+        evfi_waker_wake(&t->waker);
     return EVF_PENDING;
 }
 

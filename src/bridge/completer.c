@@ -33,10 +33,10 @@ completer_poll(evf_future *self, evf_context *cx)
 {
     evf_completer *c = evf_container_of(self, evf_completer, future);
 
-    if (!c->completed) {
+    if (!c->completed)
         evfi_waker_update(&c->waker, &cx->waker);
+    if (!c->completed) /* taking the waker may run foreign code */
         return EVF_PENDING;
-    }
     c->given = true;
     return evf_future_ready(self, c->result);
 }

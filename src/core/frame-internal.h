@@ -10,6 +10,6 @@
  */
 typedef void evfi_failure_fn(evf_executor *executor, const evf_frame_ops *ops,
     uint32_t line, int error);
-extern evfi_failure_fn *evfi_failure_noted;
+extern evfi_failure_fn *_Atomic evfi_failure_noted;
 
 #endif

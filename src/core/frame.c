@@ -11,7 +11,7 @@
 #include "core/misuse-internal.h"
 #include "core/waker-internal.h"
 
-evfi_failure_fn *evfi_failure_noted;
+evfi_failure_fn *_Atomic evfi_failure_noted;
 
 static const evf_frame_ops *
 ops_of(const evf_frame *frame)
@@ -78,10 +78,10 @@ void
 evfi_frame_tried(evf_frame *frame, evf_context *cx, uint32_t line,
     intptr_t error)
 {
-    const evf_frame_ops *ops = ops_of(frame);
+    evfi_failure_fn *noted = evfi_failure_noted;
 
-    if (cx->executor != NULL && evfi_failure_noted != NULL)
-        evfi_failure_noted(cx->executor, ops, line, (int)error);
+    if (cx->executor != NULL && noted != NULL)
+        noted(cx->executor, ops_of(frame), line, (int)error);
 }
 
 /*

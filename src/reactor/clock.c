@@ -54,6 +54,14 @@ evfi_clock_deadline(const evf_reactor *reactor, uint64_t ms)
     return ms < UINT64_MAX - now ? now + ms : UINT64_MAX;
 }
 
+/* The wheel's, unless it is in the last span of time, as UINT64_MAX is: never. */
+static bool
+next_deadline(const evf_reactor *reactor, uint64_t *next)
+{
+    return evfi_wheel_next(&reactor->wheel, next) &&
+        *next < ~(EVFI_WHEEL_SPAN - 1);
+}
+
 /*
  * Arms the tick for the wheel's next deadline. A stopped clock's tick comes in
  * the next pass, to see whether anything else can run.
@@ -65,7 +73,7 @@ arm_tick(evf_reactor *reactor)
     uint64_t next, now, ms;
 
     reactor->tick_stale = false;
-    if (!evfi_wheel_next(&reactor->wheel, &next))
+    if (!next_deadline(reactor, &next))
         return;
     now = evfi_clock_now(reactor);
     if (!reactor->paused && next > now) {
@@ -90,7 +98,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
     reactor->tick_at = UINT64_MAX;
     reactor->tick_stale = true;
     if (reactor->paused) {
-        if (!evfi_wheel_next(&reactor->wheel, &next))
+        if (!next_deadline(reactor, &next))
             return;
         if (reactor->owner->busy(reactor))
             return; /* the turn that is to come arms it again */

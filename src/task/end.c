@@ -127,7 +127,6 @@ evfi_task_end_doomed(void)
         }
         *place = task->next_doomed;
         task->doomed = false;
-        task->result = 0;
         evfi_task_end(task);
         evfi_task_unref(task);
         place = &evfi_thread.doomed; /* which that may have changed */
@@ -154,18 +153,35 @@ doom(evf_task *task)
     if (task->doomed || task->ended)
         return 1;
     task->doomed = true;
+    task->doom = ++evfi_thread.dooms;
     task->counted.refs++;
     task->next_doomed = evfi_thread.doomed;
     evfi_thread.doomed = task;
     return 1;
 }
 
+/* Whether a task waits for its end that was doomed after the number `dooms`. */
+static int
+is_left(uint32_t dooms)
+{
+    const evf_task *task = evfi_thread.doomed;
+
+    while (task != NULL && (int32_t)(task->doom - dooms) <= 0)
+        task = task->next_doomed;
+    return task != NULL;
+}
+
+/*
+ * Its drop may meet what is running in a join that was never polled, of which
+ * nobody knew that it is contained.
+ */
 int
 evfi_task_end(evf_task *task)
 {
     evf_executor *executor = task->executor;
     struct evfi_running running;
     evf_future *future = task->future;
+    uint32_t dooms = evfi_thread.dooms;
 
     if (is_over(task))
         return 0;
@@ -173,13 +189,15 @@ evfi_task_end(evf_task *task)
         return doom(task);
     forget(task, executor);
     task->future = NULL;
+    if (!task->doomed)
+        task->result = -ESHUTDOWN; /* for who asks before it is told */
     evfi_task_enter(task, &running);
     evf_future_drop(future);
     evfi_task_leave(&running);
     task->executor = NULL;
     evfi_task_end_doomed();
     evfi_task_unref(task);
-    return 0;
+    return is_left(dooms);
 }
 
 /* Whoever asks for the result gets it. */

@@ -37,6 +37,7 @@ struct evfi_thread {
     evf_executor *current;        /* whose task is being polled, or NULL */
     struct evfi_running *running; /* innermost first */
     evf_task *doomed;             /* to end when what they contain returns */
+    uint32_t dooms;               /* how many there have been */
 };
 
 /* One EVF_TRY that failed. */

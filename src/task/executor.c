@@ -5,6 +5,7 @@
 #include "config.h"
 #endif
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <event2/event.h>
 
@@ -70,7 +71,8 @@ evf_executor_new(struct event_base *base)
     if (getenv("EVF_STRESS") != NULL)
         evfi_stress = true;
 #endif
-    evfi_failure_noted = note_failure;
+    atomic_store_explicit(&evfi_failure_noted, note_failure,
+        memory_order_relaxed);
     executor->refs = 1;
     evfi_list_init(&executor->tasks);
     evfi_list_init(&executor->groups);
@@ -126,7 +128,6 @@ empty_queue(evf_executor *executor)
     while ((task = executor->head) != NULL) {
         executor->head = task->next;
         task->queued = false;
-        evfi_task_wake(task); /* a group's that has moved elsewhere */
         evfi_task_unref(task);
     }
     executor->tail = &executor->head;

@@ -350,13 +350,35 @@ evf_group_future(evf_group *group)
     return &group->future;
 }
 
+/* Takes the children out of an executor's queue: they are ready as those are. */
+static void
+leave_queue(evf_group *group, evf_executor *executor)
+{
+    evf_task *task, **place = &executor->head;
+
+    while ((task = *place) != NULL) {
+        if (task->kind != EVFI_TASK_CHILD || task->group != group) {
+            place = &task->next;
+            continue;
+        }
+        *place = task->next;
+        task->next = NULL;
+        *group->ready_tail = task;
+        group->ready_tail = &task->next;
+    }
+    executor->tail = place;
+}
+
 /* The group is polled on another executor than before, and goes there. */
 static void
 move(evf_group *group, evf_executor *executor)
 {
-    evf_task *child, *next = take_ready(group);
     struct evfi_list *link;
+    evf_task *child, *next;
 
+    if (group->executor != NULL)
+        leave_queue(group, group->executor);
+    next = take_ready(group);
     group->executor = executor;
     evfi_list_remove(&group->link);
     if (executor != NULL)
@@ -401,7 +423,9 @@ group_poll(evf_future *self, evf_context *cx)
 
     group->polled = true;
     evfi_task_set_container(&group->container, evfi_task_running());
-    if (group->executor != cx->executor)
+    if (cx->executor != NULL && cx->executor->closing)
+        evfi_group_shutdown(group);
+    else if (group->executor != cx->executor)
         move(group, cx->executor);
     evfi_waker_update(&group->waker, &cx->waker);
     if (group->request != cx->request) {

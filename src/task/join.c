@@ -26,8 +26,9 @@ task_join_poll(evf_future *self, evf_context *cx)
         evfi_waker_update(&task->handle.waker, &cx->waker);
         if (cx->request != 0)
             evfi_task_request(task, cx->request);
-        return EVF_PENDING;
     }
+    if (!task->ended) /* taking the waker may run foreign code */
+        return EVF_PENDING;
     self->dispose = task->handle.dispose;
     task->handle.dispose = NULL;
     return evf_future_ready(self, task->result);

@@ -72,6 +72,8 @@ room_poll(evf_future *self, evf_context *cx)
             evfi_list_append(&group->rooms, &room->link);
     }
     evfi_waker_update(&room->waker, &cx->waker);
+    if (room->granted) /* by foreign code, which taking the waker may run */
+        evfi_waker_wake(&room->waker);
     return EVF_PENDING;
 }
 

@@ -41,6 +41,7 @@ struct evf_task {
     struct evfi_list link;  /* among the executor's roots or the siblings */
     evf_future *future;     /* NULL after the end */
     uint32_t polled_at;     /* ms of the clock, when it was last polled */
+    uint32_t doom;          /* its number among the thread's */
     union {
         intptr_t result;       /* once it has ended */
         evf_task *next_doomed; /* in evfi_thread.doomed, while it has not */
@@ -131,7 +132,8 @@ evfi_task_context(evf_context *cx, evf_executor *on)
 
 /*
  * Drops its future at once and returns 0; or, if it contains what is running,
- * sees to that being done when that returns, and returns 1. Nobody is told.
+ * sees to that being done when that returns, and returns 1; also if something
+ * in the future that was dropped does. Nobody is told.
  */
 int evfi_task_end(evf_task *task);
 

@@ -29,20 +29,32 @@ evfi_task_release(evf_task *task)
     evfi_release(task);
 }
 
-/* Appends to the queue; the queue's reference is the caller's to give. */
-static void
+/* Appends to the executor's queue; the reference is the caller's to give. */
+static inline void
+append(evf_task *task, evf_executor *executor)
+{
+    task->queued = true;
+    task->next = NULL;
+    *executor->tail = task;
+    executor->tail = &task->next;
+}
+
+/*
+ * The same, and sees to a turn. Under a foreign executor that is its waker's
+ * business, which may poll at once, and end the task.
+ */
+static inline void
 enqueue(evf_task *task)
 {
     evf_executor *executor = task->executor;
 
-    task->queued = true;
     if (executor == NULL) {
+        task->queued = true;
         evfi_group_child_woken(task->group, task);
         return;
     }
-    task->next = NULL;
-    *executor->tail = task;
-    executor->tail = &task->next;
+    append(task, executor);
+    evfi_executor_schedule(executor);
 }
 
 static bool
@@ -61,8 +73,6 @@ evfi_task_wake(evf_task *task)
         return;
     task->counted.refs++;
     enqueue(task);
-    if (task->executor != NULL)
-        evfi_executor_schedule(task->executor);
 }
 
 /* A waker's reference becomes the queue's. */
@@ -76,8 +86,6 @@ wake(void *data)
         return;
     }
     enqueue(task);
-    if (task->executor != NULL)
-        evfi_executor_schedule(task->executor);
 }
 
 static void
@@ -115,7 +123,7 @@ spawn(evf_executor *executor, evf_future *future, enum evfi_task_kind kind)
     evfi_list_append(&executor->tasks, &task->link);
     executor->live++;
     evfi_executor_keep(executor);
-    enqueue(task);
+    append(task, executor);
     evfi_executor_schedule_spawned(executor);
     return task;
 }
@@ -130,8 +138,14 @@ evf_task *
 evf_spawn_then(evf_executor *executor, evf_future *future,
     void (*done)(intptr_t result, void *arg), void *arg)
 {
-    evf_task *task = spawn(executor, future, EVFI_TASK_THEN);
+    evf_task *task;
 
+    if (done == NULL) {
+        evfi_misuse("a task was spawned with no function to call");
+        evf_future_drop(future);
+        return NULL;
+    }
+    task = spawn(executor, future, EVFI_TASK_THEN);
     if (task != NULL) {
         task->then.done = done;
         task->then.arg = arg;

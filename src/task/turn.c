@@ -158,14 +158,12 @@ run_first(evf_executor *executor, evf_context *cx)
     if (executor->head == NULL)
         executor->tail = &executor->head;
     task->queued = false;
-    if (!task->ended && task->executor == executor) {
+    if (!task->ended) {
         task->polled_at = (uint32_t)executor->now;
         if (evfi_task_poll(task, cx, &result, &dispose) == EVF_READY)
             evfi_task_deliver(task, result, dispose);
         if (evfi_thread.doomed != NULL)
             evfi_task_end_doomed();
-    } else {
-        evfi_task_wake(task); /* its group has moved to another executor */
     }
     evfi_task_unref(task);
 }
