@@ -72,6 +72,7 @@ unit_tests = \
 	tests/test-turn-host \
 	tests/test-turn-matrix \
 	tests/test-wait-fd \
+	tests/test-wait-fd-executor \
 	tests/test-wait-fd-host \
 	tests/test-wait-fd-signals \
 	tests/test-waker \

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "foreign.h"
 #include "reactor/entry-internal.h"
 
 START_TEST(signals_that_cannot_be_waited_for_are_refused) /* L5 */
@@ -251,76 +250,6 @@ START_TEST(what_has_occurred_beats_a_request) /* F35 F31 */
 }
 END_TEST
 
-START_TEST(executor_is_the_contexts_or_given) /* F40 */
-{
-    struct foreign on = FOREIGN_INITIALIZER(on);
-    struct foreign_task task;
-    int fds[2];
-
-    pair(fds);
-    foreign_spawn(&on, &task, evf_wait_fd(NULL, NULL, fds[0], EVF_READABLE));
-    foreign_run(&on);
-    ck_assert(task.ended);
-    ck_assert_int_eq(task.result, -ENOTSUP);
-    foreign_end(&task);
-    foreign_spawn(&on, &task,
-        evf_wait_fd(NULL, executor, fds[0], EVF_READABLE));
-    foreign_run(&on);
-    ck_assert(!task.ended);
-    say(fds[1], "x");
-    pass();
-    foreign_run(&on);
-    ck_assert(task.ended);
-    ck_assert_int_eq(task.result, EVF_READABLE);
-    foreign_end(&task);
-    ck_assert_uint_eq(task.wakers, 0);
-    close(fds[0]);
-    close(fds[1]);
-}
-END_TEST
-
-START_TEST(executor_that_goes_ends_the_wait) /* F23 */
-{
-    struct hand h = {0}, fired = {0};
-    int fds[2];
-
-    pair(fds);
-    grasp(&h, evf_wait_fd(&h.op, executor, fds[0], EVF_READABLE));
-    grasp(&fired, evf_wait_fd(&fired.op, executor, fds[1], EVF_READABLE));
-    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    ck_assert_int_eq(hand_poll(&fired), EVF_PENDING);
-    say(fds[0], "x");
-    ck_assert(hand_woken(&fired));
-    executor_done();
-    ck_assert_uint_eq(h.probe.wakes, 1);
-    ck_assert_int_eq(hand_end(&h), -ESHUTDOWN);
-    ck_assert_int_eq(hand_end(&fired), EVF_READABLE); /* it has */
-    close(fds[0]);
-    close(fds[1]);
-}
-END_TEST
-
-START_TEST(executor_that_goes_leaves_the_fd_alone) /* F23 F48 */
-{
-    struct event_base *of = base;
-    struct hand h = {0};
-    int fds[2];
-
-    pair(fds);
-    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
-    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    base = NULL;
-    executor_done();
-    ck_assert_uint_eq(events_on_fd(of, fds[0]), 0);
-    event_base_free(of);
-    say(fds[1], "still open");
-    hear(fds[0], "still open");
-    ck_assert_int_eq(hand_end(&h), -ESHUTDOWN);
-    close(fds[0]);
-    close(fds[1]);
-}
-END_TEST
-
 START_TEST(flags_of_the_fd_are_left_alone) /* F48 */
 {
     struct hand h = {0};
@@ -450,28 +379,6 @@ START_TEST(many_wait_for_one_fd_in_their_order) /* F9 L6 */
 }
 END_TEST
 
-START_TEST(two_executors_wait_for_one_fd) /* F46 */
-{
-    evf_executor *second = evf_executor_new(base);
-    struct hand h = {0}, other = {0};
-    int fds[2];
-
-    pair(fds);
-    grasp(&h, evf_wait_fd(&h.op, NULL, fds[0], EVF_READABLE));
-    ck_assert_int_eq(hand_poll(&h), EVF_PENDING);
-    grasp(&other, evf_wait_fd(&other.op, second, fds[0], EVF_READABLE));
-    ck_assert_int_eq(hand_poll(&other), EVF_PENDING); /* its own, not cx's */
-    ck_assert_uint_eq(events_on_fd(base, fds[0]), 2);
-    evf_executor_free(second);
-    ck_assert_int_eq(hand_end(&other), -ESHUTDOWN);
-    ck_assert_uint_eq(events_on_fd(base, fds[0]), 1);
-    say(fds[1], "x");
-    ck_assert_int_eq(hand_end(&h), EVF_READABLE);
-    close(fds[0]);
-    close(fds[1]);
-}
-END_TEST
-
 /* A wake without an event is to look anew, not an error. */
 START_TEST(wait_that_is_roused_looks_and_goes_on) /* F7 */
 {
@@ -527,9 +434,7 @@ TEST_MAIN("wait-fd", signals_that_cannot_be_waited_for_are_refused,
     waits_and_leaves_no_event, fd_is_looked_at_by_the_first_poll,
     drop_of_a_pending_wait_leaves_no_event,
     latest_waker_wins_and_the_place_is_kept, last_poll_looks,
-    what_has_occurred_beats_a_request, executor_is_the_contexts_or_given,
-    executor_that_goes_ends_the_wait, executor_that_goes_leaves_the_fd_alone,
-    flags_of_the_fd_are_left_alone, memory_and_storage_that_cannot_be_had,
-    steady_state_allocates_nothing, number_far_beyond_the_others,
-    many_wait_for_one_fd_in_their_order, two_executors_wait_for_one_fd,
+    what_has_occurred_beats_a_request, flags_of_the_fd_are_left_alone,
+    memory_and_storage_that_cannot_be_had, steady_state_allocates_nothing,
+    number_far_beyond_the_others, many_wait_for_one_fd_in_their_order,
     wait_that_is_roused_looks_and_goes_on, visit_names_the_fd)

@@ -81,8 +81,7 @@ EVF_API void evf_interest_remove(evf_interest *interest);
 
 /*
  * Awaits any of `signals` on a file descriptor of the program's, for a protocol
- * that reads and writes by itself. `executor` NULL means the context's; another
- * one must live until the first poll.
+ * that reads and writes by itself. `executor` NULL means the context's.
  *
  * Returns: the future: the signals that occurred. Its errors are those of
  *   evf_reactor_add_io_event_interest(), and -ENOTSUP without an executor. NULL

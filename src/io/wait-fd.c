@@ -9,11 +9,14 @@
 #include "core/future-internal.h"
 #include "core/op-internal.h"
 #include "io/socket-internal.h"
+#include "task/executor-internal.h"
 
 struct wait_fd {
     struct evfi_op op;
     evf_interest interest;
-    evf_executor *executor; /* known after the first poll */
+    /* Referenced, for a wake that says to try again after it has gone. NULL
+     * before the first poll if it is the context's. */
+    evf_executor *executor;
     int fd;
     uint32_t signals;
 };
@@ -71,6 +74,14 @@ ended(struct wait_fd *w)
     return interest->error == -EAGAIN ? 0 : interest->error;
 }
 
+static void
+set_executor(struct wait_fd *w, evf_executor *executor)
+{
+    w->executor = executor;
+    if (executor != NULL)
+        executor->refs++;
+}
+
 static int
 go_on(struct wait_fd *w, const evf_context *cx)
 {
@@ -88,7 +99,7 @@ wait_fd_poll(evf_future *self, evf_context *cx)
     int result;
 
     if (w->executor == NULL)
-        w->executor = cx->executor;
+        set_executor(w, cx->executor);
     if (w->executor == NULL)
         return evf_future_ready(self, -ENOTSUP);
     result = ended(w);
@@ -111,6 +122,8 @@ wait_fd_drop(evf_future *self)
     struct wait_fd *w = (struct wait_fd *)self;
 
     evf_interest_remove(&w->interest);
+    if (w->executor != NULL)
+        evfi_executor_unref(w->executor);
     evfi_op_release(&w->op);
 }
 
@@ -141,7 +154,7 @@ evf_wait_fd(evf_op *op, evf_executor *executor, int fd, uint32_t signals)
         return evf_future_failed(-EINVAL);
     w = evfi_op_claim(op, &wait_fd_ops);
     if (evfi_future_is_real(w)) {
-        w->executor = executor;
+        set_executor(w, executor);
         w->fd = fd;
         w->signals = signals;
     }
