@@ -166,7 +166,7 @@ START_TEST(peeking_beyond_what_there_is_is_eagain) /* F19 */
     struct hand h = {0};
     char buf[8];
     int peer, offset = 0;
-    evf_socket *socket = adopt_pair(&peer);
+    evf_socket *socket = unix_alone(&peer);
 
     ck_assert_int_eq(setsockopt(evf_socket_fd(socket), SOL_SOCKET, SO_PEEK_OFF,
                          &offset, sizeof(offset)),
@@ -252,8 +252,11 @@ START_TEST(what_came_between_call_and_poll_is_read) /* F19 F13 */
     struct hand h = {0};
     char buf[8];
     int peer;
-    evf_socket *socket = expecting(&peer, "abc");
+    evf_socket *socket = unix_alone(&peer);
 
+    say(peer, "abc");
+    socket->entry.hint |= EVF_READABLE;
+    faults_reset();
     break_next(CALL_RECV, 1, EAGAIN);
     grasp(&h, evf_read(&h.op, socket, buf, 8));
     ck_assert_int_eq(hand_poll(&h), EVF_READY);
@@ -269,8 +272,11 @@ START_TEST(poll_that_fails_says_nothing) /* F13 */
     struct hand h = {0};
     char buf[8];
     int peer;
-    evf_socket *socket = expecting(&peer, "abc");
+    evf_socket *socket = unix_alone(&peer);
 
+    say(peer, "abc");
+    socket->entry.hint |= EVF_READABLE;
+    faults_reset();
     break_next(CALL_RECV, 2, EAGAIN);
     break_next(CALL_POLL, 1, ENOMEM);
     grasp(&h, evf_read(&h.op, socket, buf, 8));

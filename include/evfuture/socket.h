@@ -20,8 +20,8 @@ struct sockaddr;
  * socket; closing it makes them fail with -EBADF. Their other errors are those
  * of the system call; -EAGAIN where waiting would be in vain: what the system
  * reports is not what the call waits for, such as an error queue that is not
- * empty (read it by evf_recvmsg() with MSG_ERRQUEUE), or a full receiver
- * elsewhere. SIGPIPE is never raised: on sockets by MSG_NOSIGNAL, elsewhere by
+ * empty (read it by evf_recvmsg() with MSG_ERRQUEUE), or a datagram's receiver
+ * that is full. SIGPIPE is never raised: on sockets by MSG_NOSIGNAL, elsewhere by
  * blocking it during the call, which costs two calls more.
  *
  * NULL, and an error that EVF_AWAIT stored in the place of a socket, are no

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #ifdef POLLRDHUP
 #define HUNG_UP     (POLLHUP | POLLRDHUP)
@@ -72,10 +73,24 @@ is_doubtful(const struct evfi_entry *entry, uint32_t signal)
         !(entry->detail & EVFI_FD_DEVICE);
 }
 
+static bool
+is_stream(const struct evfi_entry *entry)
+{
+    int type = 0;
+    socklen_t length = sizeof(type);
+
+    if (!(entry->detail & EVFI_FD_SOCKET))
+        return false;
+    getsockopt(entry->fd, SOL_SOCKET, SO_TYPE, &type, &length);
+    return type == SOCK_STREAM;
+}
+
 /*
- * What poll(2) says of an operation whose call would have blocked: 0 if it can
- * be waited for. Accepting may have skipped connections that were gone again,
- * so that those behind them say nothing.
+ * What poll(2) says of an operation whose call would have blocked, as far as it
+ * says so for ever; 0 if it can be waited for. Accepting may have skipped
+ * connections that were gone again. A stream that is ready and yet gives or
+ * takes nothing is short of the system's memory, which passes; only a queue of
+ * errors stays.
  */
 static int
 spins(const struct evfi_operation *operation, uint32_t signal)
@@ -86,9 +101,13 @@ spins(const struct evfi_operation *operation, uint32_t signal)
     if (!is_doubtful(entry, signal))
         return 0;
     ready = look(operation, signal);
-    if (ready < 0)
+    if (ready <= 0)
         return 0;
-    return entry->detail & EVFI_FD_LISTENER ? ready & HUNG_UP : ready;
+    if (entry->detail & EVFI_FD_LISTENER)
+        return ready & HUNG_UP;
+    if (!is_stream(entry))
+        return ready;
+    return signal == EVF_READABLE ? ready & POLLERR : 0;
 }
 
 /*
