@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "support.h"
 
+#include <string.h>
 #include <evfuture.h>
 
 #include "core/context-internal.h"
@@ -157,6 +158,7 @@ START_TEST(sender_whose_last_waker_closes_the_channel) /* F12 F44 */
     struct acting last = acting(ch), by = acting(ch);
     evf_future *send;
 
+    memset(things, 0, sizeof(things));
     ck_assert_int_eq(evf_channel_push(ch, &things[1]), 0);
     send = evf_channel_send(NULL, ch, &things[2]);
     ck_assert_int_eq(poll_by(send, &last), EVF_PENDING);
@@ -174,6 +176,7 @@ START_TEST(receiver_whose_last_waker_pushes) /* F12 F44 */
     struct acting last = acting(ch), by = acting(ch);
     evf_future *recv = evf_channel_recv(NULL, ch), *later;
 
+    memset(things, 0, sizeof(things));
     ck_assert_int_eq(poll_by(recv, &last), EVF_PENDING);
     last.dropped = pushes;
     expect_told(recv, &by);
@@ -193,6 +196,7 @@ START_TEST(clone_that_changes_the_channel) /* F7 F12 F44 */
     evf_channel *ch = evf_channel_new(1, thing_dispose);
     struct acting by = acting(ch);
 
+    memset(things, 0, sizeof(things));
     by.cloned = pushes;
     expect_told(evf_channel_recv(NULL, ch), &by);
     ck_assert_int_eq(evf_channel_push(ch, &things[1]), 0);
