@@ -48,13 +48,16 @@ start_gateway() {               # BACKEND_PORT [LINE...]
 
 # The next line of an fd that matches a pattern, in $reply.
 until_line() {                  # FD PATTERN
-    local end=$((SECONDS + patience + 1))
+    local end=$((SECONDS + patience + 1)) seen=() status=0
 
-    while ((SECONDS < end)) && read -r -t "$patience" -u "$1" reply; do
+    while ((SECONDS < end)); do
+        read -r -t "$patience" -u "$1" reply || { status=$?; break; }
         # shellcheck disable=SC2053
         [[ $reply == $2 ]] && return
+        seen+=("$reply")
     done
-    fail "waited in vain for '$2'"
+    ((status > 128)) || seen+=("its end")
+    fail "waited in vain for '$2', and saw:${seen[*]/#/ | }"
 }
 
 # Reads an fd to its end, which must come.
